@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands: JSON {"action","cmd_seq","ttl_ms","data":{}} from a client (after the type byte
+ * 0x04) and as payload on the bus, where the subject names the action. Subjects come from the
+ * fixed table below, never from a client's bytes.
+ *
+ * Source: docs/wire.md "Commands". Thread: any. Cost: parsing allocates (jansson) and frees.
+ */
+#ifndef SIMCAST_PROTO_COMMAND_H
+#define SIMCAST_PROTO_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/settings.h"
+
+#define COMMAND_MESSAGE_TYPE 0x04
+#define COMMAND_BYTES_MAX 4096
+#define COMMAND_NAME_BYTES 64
+#define COMMAND_SUBJECT_WILDCARD "command.genesis.>"
+
+enum command_action {
+    COMMAND_SET_CMD_VEL,
+    COMMAND_SET_ALPHA,
+    COMMAND_SET_SKILL,
+    COMMAND_PAUSE,
+    COMMAND_RESET,
+    COMMAND_LOAD_ROBOT,
+    COMMAND_UNLOAD_ROBOT,
+    COMMAND_SET_MODE,
+    COMMAND_LOAD_POLICY,
+    COMMAND_LIST_POLICIES,
+    COMMAND_ESTOP,
+    COMMAND_ESTOP_CLEAR,
+    COMMAND_CAMERA,
+    COMMAND_FORCE_IDR,
+    COMMAND_SETTINGS,
+    COMMAND_ACTION_COUNT,
+};
+
+/* Who wrote it: the "_safety" field that the transport gate adds to what it publishes itself. */
+enum command_origin {
+    COMMAND_FROM_CLIENT,
+    COMMAND_FROM_GATE_HOLD,
+    COMMAND_FROM_GATE_ESTOP,
+};
+
+struct command {
+    enum command_action action;
+    enum command_origin origin;
+    bool has_cmd_seq;
+    uint64_t cmd_seq;
+    uint32_t ttl_ms; /* 0: no limit */
+    union {
+        struct {
+            double linear_x_mps; /* forward */
+            double linear_y_mps; /* left */
+            double angular_z_radps;
+        } velocity;                         /* SET_CMD_VEL */
+        double alpha;                       /* SET_ALPHA, 0 to 1 */
+        bool paused;                        /* PAUSE */
+        char name[COMMAND_NAME_BYTES];      /* robot_name, mode, skill or reason; may be "" */
+        struct stream_settings settings;    /* SETTINGS */
+        struct {
+            double position_m[3];
+            double lookat_m[3];
+        } camera; /* CAMERA */
+    } data;
+};
+
+/*
+ * Parses a client's JSON, which names its own action. Unknown keys are ignored; the data may
+ * stand in "data" or, as some programs write it, at the top level.
+ * Errors: -EPROTO not JSON, not an object, or a field of the wrong type or not finite;
+ * -ENOTSUP an action that is not in the table; -EMSGSIZE over COMMAND_BYTES_MAX;
+ * -ERANGE settings out of range.
+ * On error *ret_reason (if not NULL) names the cause in a few words, a string constant that may
+ * be shown to the client.
+ */
+int command_parse(const char *json, size_t json_bytes, struct command *ret_command,
+                  const char **ret_reason);
+
+/* The same for a payload from the bus, whose subject gives the action. Errors as above. */
+int command_parse_as(enum command_action action, const char *json, size_t json_bytes,
+                     struct command *ret_command, const char **ret_reason);
+
+/* "command.genesis.<action>"; a string constant. */
+const char *command_subject(enum command_action action);
+/* "<action>" alone; a string constant. */
+const char *command_name(enum command_action action);
+
+/* Errors: -ENOTSUP and ret_action untouched. */
+int command_action_of_subject(const char *subject, enum command_action *ret_action);
+
+/* set_cmd_vel, set_alpha, set_skill: what the gate stops. */
+bool command_is_motion(enum command_action action);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the simcast viewer speaks beyond the compatible protocol. A client gets these messages
+ * only when it asked for the WebSocket subprotocol "simcast.v2"; all others never see them.
+ *
+ * FRAME_INFO, server to client, 72 bytes, right before each VIDEO message:
+ *    0 u8 type 0x05 | 1 u8 version 1 | 2 u16 frames this client missed just before this one
+ *    4 u32 zero | 8 u64 frame_seq | 16 i64 simulation time, ns
+ *   24 i64[6] stage stamps, server CLOCK_MONOTONIC ns: rendered, published, encode begin,
+ *      encode end, packet published, handed to this client's socket
+ *
+ * CLOCK, client to server, 16 bytes: 0 u8 type 0x06 | 1 zero[7] | 8 i64 client time, any unit
+ * CLOCK, server to client, 24 bytes: the client's 16 bytes back | 16 i64 server time, ns
+ *
+ * Thread: any. Cost: no I/O, no allocation.
+ */
+#ifndef SIMCAST_PROTO_VIEWER_H
+#define SIMCAST_PROTO_VIEWER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define VIEWER_SUBPROTOCOL "simcast.v2"
+
+#define FRAME_INFO_MESSAGE_TYPE 0x05
+#define FRAME_INFO_VERSION 1
+#define FRAME_INFO_BYTES 72
+
+#define CLOCK_MESSAGE_TYPE 0x06
+#define CLOCK_REQUEST_BYTES 16
+#define CLOCK_REPLY_BYTES 24
+
+enum frame_stage {
+    FRAME_STAGE_RENDERED,
+    FRAME_STAGE_PUBLISHED,
+    FRAME_STAGE_ENCODE_BEGIN,
+    FRAME_STAGE_ENCODE_END,
+    FRAME_STAGE_PACKET_PUBLISHED,
+    FRAME_STAGE_SENT,
+    FRAME_STAGE_COUNT,
+};
+
+struct frame_info {
+    uint16_t missed;
+    uint64_t frame_seq;
+    int64_t sim_time_ns;
+    int64_t stamp_ns[FRAME_STAGE_COUNT]; /* 0: the stage is unknown */
+};
+
+void frame_info_encode(const struct frame_info *info, uint8_t message[FRAME_INFO_BYTES]);
+
+/* Errors: -EPROTO wrong length or type, -EPROTONOSUPPORT another version. */
+int frame_info_decode(const uint8_t *message, size_t message_bytes, struct frame_info *ret_info);
+
+/* Builds the reply to a client's CLOCK message. Errors: -EPROTO wrong length or type. */
+int clock_reply_encode(const uint8_t *request, size_t request_bytes, int64_t now_ns,
+                       uint8_t reply[CLOCK_REPLY_BYTES]);
+
+#endif

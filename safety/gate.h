@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The gate: decides whether a motion command may pass and when the robot must be told to hold or
+ * to stop. One pure function of (state, event, monotonic now): no I/O, no clock, no allocation.
+ * The same object runs in simcastd (layer 2: watches the age of the video) and in the simulator
+ * (layer 3: watches the age and order of the commands); the configuration says which timers run.
+ *
+ *   ARMED  motion passes.
+ *   HOLD   motion is refused; the robot is told zero velocity once. Recovers by itself.
+ *   ESTOP  motion is refused; latched until estop_clear while the picture is fresh.
+ *
+ * It starts in HOLD. An event that it does not know counts as a stop.
+ *
+ * Source: docs/safety.md, docs/wire.md "Safety". Thread: the owner's. Cost: nanoseconds.
+ */
+#ifndef SIMCAST_SAFETY_GATE_H
+#define SIMCAST_SAFETY_GATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum gate_mode { GATE_ARMED, GATE_HOLD, GATE_ESTOP };
+
+enum gate_reason {
+    GATE_REASON_NONE,         /* armed */
+    GATE_REASON_STARTING,     /* nothing seen yet */
+    GATE_REASON_NO_VIDEO,     /* the newest frame is too old (layer 2, or told to layer 3) */
+    GATE_REASON_NO_VIEWER,    /* nobody watches, so no frames are asked for */
+    GATE_REASON_CMD_TIMEOUT,  /* no fresh set_cmd_vel (layer 3) */
+    GATE_REASON_OPERATOR,     /* somebody pressed stop */
+    GATE_REASON_STALE_SEQ,    /* a command's cmd_seq is not newer */
+    GATE_REASON_EXPIRED,      /* a command is older than its ttl */
+    GATE_REASON_UNKNOWN_EVENT,
+};
+
+struct gate_config {
+    int64_t video_hold_ns;  /* newest frame older than this: HOLD; 0: video is not watched */
+    int64_t video_estop_ns; /* older than this: ESTOP */
+    int64_t codec_grace_ns; /* added to video_estop_ns after a codec change */
+    int64_t command_hold_ns;  /* no fresh set_cmd_vel for this long: HOLD; 0: not watched */
+    int64_t command_estop_ns; /* for this long: ESTOP */
+    bool check_cmd_seq;       /* refuse motion whose cmd_seq is not newer */
+};
+
+/* Layer 2 as wire.md gives it: 1 s, 5 s, 2 s. */
+extern const struct gate_config gate_config_transport;
+/* Layer 3 as wire.md gives it: 200 ms, 2 s, cmd_seq checked. */
+extern const struct gate_config gate_config_simulator;
+
+/* Embed it; all fields belong to gate.c. */
+struct gate {
+    enum gate_mode mode;
+    enum gate_reason reason;
+    int64_t since_ns;       /* when mode or reason last changed */
+    int64_t frame_ns;       /* newest frame's arrival; 0: none since wanted */
+    int64_t wanted_ns;      /* since when video is wanted; 0: it is not */
+    int64_t codec_ns;       /* last codec change; 0: none */
+    int64_t velocity_ns;    /* last set_cmd_vel that passed; 0: none ever, or not since clear */
+    uint64_t cmd_seq;       /* newest that passed */
+    bool seen_frame;        /* ever */
+    bool seen_cmd_seq;
+    bool peer_gated;        /* layer 3: the transport gate says that the operator cannot see */
+};
+
+enum gate_event_kind {
+    GATE_EVENT_TICK,
+    GATE_EVENT_FRAME,        /* a frame reached this process; `codec_changed` may be set */
+    GATE_EVENT_WANTED,       /* video is wanted from now on */
+    GATE_EVENT_UNWANTED,     /* nobody wants video any more */
+    GATE_EVENT_MOTION,       /* set_cmd_vel, set_alpha, set_skill: fields below */
+    GATE_EVENT_ESTOP,
+    GATE_EVENT_ESTOP_CLEAR,
+    GATE_EVENT_PEER_HOLD,    /* layer 3 received the transport gate's hold */
+    GATE_EVENT_PEER_GATED,   /* layer 3 heard video_gate {gated:true} */
+    GATE_EVENT_PEER_UNGATED, /* layer 3 heard video_gate {gated:false} */
+};
+
+struct gate_event {
+    enum gate_event_kind kind;
+    bool codec_changed; /* FRAME */
+    bool is_velocity;   /* MOTION: set_cmd_vel */
+    bool has_cmd_seq;   /* MOTION */
+    uint64_t cmd_seq;   /* MOTION */
+    int64_t age_ns;     /* MOTION: since its sender sent it; 0: just now or unknown */
+    int64_t ttl_ns;     /* MOTION; 0: no limit */
+};
+
+struct gate_actions {
+    bool pass;          /* the command of this event may go on (only MOTION and CLEAR ask) */
+    enum gate_reason refused; /* why not, when !pass */
+    bool publish_hold;  /* tell the robot zero velocity, once, now */
+    bool publish_estop; /* tell the robot to stop, now */
+    bool changed;       /* mode or reason changed */
+};
+
+void gate_init(struct gate *gate, int64_t now_ns);
+
+/* The whole gate. `now_ns` never decreases between calls (a decrease counts as no time passed). */
+struct gate_actions gate_step(struct gate *gate, const struct gate_config *config,
+                              const struct gate_event *event, int64_t now_ns);
+
+/* Age of the newest frame at `now_ns`, or -1 before the first one. */
+int64_t gate_video_age_ns(const struct gate *gate, int64_t now_ns);
+
+/* "ARMED", "HOLD", "ESTOP"; string constants, as are the reasons ("no_video", ...). */
+const char *gate_mode_name(enum gate_mode mode);
+const char *gate_reason_name(enum gate_reason reason);
+
+#endif

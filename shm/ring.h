@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ring: one producer hands frames to many consumers without copying them and without ever
+ * waiting for one. It carries raw frames, encoded packets, robot state and actions alike.
+ *
+ * The producer owns the memory (a sealed memfd) and a unix socket <dir>/<stream>.<kind>. A
+ * consumer connects and receives a read-only view of the frames, a lease page of its own, and an
+ * eventfd. Hang-up of that socket tells each side at once that the other is gone.
+ *
+ * A producer in nine lines:
+ *
+ *     struct ring_producer *ring;
+ *     struct ring_producer_config config = {.stream = "front", .kind = RING_KIND_FRAMES,
+ *                                           .payload_bytes_max = 1280 * 720 * 3};
+ *     if (ring_producer_open(&config, &ring) < 0) ...
+ *     struct ring_loan loan;
+ *     if (ring_loan(ring, &loan) == 0) {
+ *         render_into(loan.payload, loan.payload_bytes_max);
+ *         ring_publish(ring, &loan, &(struct ring_frame){.payload_bytes = ..., .width = ...});
+ *     }
+ *
+ * A consumer:
+ *
+ *     struct ring_consumer *ring;
+ *     ring_consumer_open(&(struct ring_consumer_config){.stream = "front"}, &ring);
+ *     ring_consumer_want(ring, true);
+ *     struct ring_view view;
+ *     while (ring_consumer_wait(ring, 1000) == 0)
+ *         while (ring_acquire(ring, RING_LATEST, &view) == 0) {
+ *             look_at(view.payload, view.frame.payload_bytes);
+ *             ring_release(ring, &view);
+ *         }
+ *
+ * Source: docs/ring.md (layout byte by byte, why acquire is safe).
+ */
+#ifndef SIMCAST_SHM_RING_H
+#define SIMCAST_SHM_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/settings.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RING_DIR_DEFAULT "/dev/shm/sdr_os_ipc"
+#define RING_STREAM_BYTES 32 /* a stream's name with its NUL: letters, digits, '-', '_' */
+#define RING_USER_BYTES 1024
+#define RING_LEASES_MAX 32
+#define RING_CONSUMER_LEASES_MAX 8
+#define RING_SLOTS_MAX 64
+
+enum ring_kind {
+    RING_KIND_FRAMES,  /* raw pictures, socket <stream>.frames */
+    RING_KIND_PACKETS, /* coded pictures (proto/video.h), socket <stream>.packets */
+    RING_KIND_STATE,   /* robot state, socket <stream>.state */
+    RING_KIND_ACTIONS, /* joint actions, socket <stream>.actions */
+    RING_KIND_COUNT,
+};
+
+#define RING_FRAME_KEYFRAME 0x0001u  /* decodable alone; set it on every raw frame too */
+#define RING_FRAME_BOTTOM_UP 0x0002u /* the first row in memory is the bottom row */
+
+enum ring_matrix { RING_MATRIX_SRGB, RING_MATRIX_BT601, RING_MATRIX_BT709 };
+enum ring_range { RING_RANGE_FULL, RING_RANGE_LIMITED };
+
+/* The stages of a frame's way, stamped by whoever completes them; CLOCK_MONOTONIC ns. */
+enum ring_stage {
+    RING_STAGE_RENDERED,
+    RING_STAGE_PUBLISHED, /* set by ring_publish on a frame ring */
+    RING_STAGE_ENCODE_BEGIN,
+    RING_STAGE_ENCODE_END,
+    RING_STAGE_PACKET_PUBLISHED, /* set by ring_publish on a packet ring */
+    RING_STAGE_COUNT,
+};
+
+/* What is said about a frame. In a slot it lies as described in shm/layout.h. */
+struct ring_frame {
+    uint64_t seq;           /* position in this ring: 1, 2, 3, ...; set by ring_publish */
+    uint64_t frame_id;      /* the simulator's number of the picture */
+    uint64_t payload_bytes; /* valid bytes in the payload */
+    uint32_t flags;         /* RING_FRAME_* */
+    uint32_t fourcc;        /* proto/pixel.h; 0 for packets, state and actions */
+    uint32_t width;         /* pixels */
+    uint32_t height;        /* pixels */
+    uint32_t stride_bytes;  /* bytes from one row to the next in memory */
+    uint32_t codec;         /* enum video_codec; packets only */
+    uint32_t matrix;        /* enum ring_matrix */
+    uint32_t range;         /* enum ring_range */
+    uint32_t user_bytes;    /* valid bytes of user metadata, 0 to RING_USER_BYTES */
+    uint32_t reserved;
+    int64_t sim_time_ns;
+    int64_t stamp_ns[RING_STAGE_COUNT]; /* 0: unknown */
+};
+
+/* ---- producer ---------------------------------------------------------------------------- */
+
+struct ring_producer;
+
+struct ring_producer_config {
+    const char *dir;    /* NULL: RING_DIR_DEFAULT. Created (0770) when missing */
+    const char *stream; /* required */
+    enum ring_kind kind;
+    size_t payload_bytes_max;
+    unsigned leases_max; /* sum over all consumers; 0: 8, at most RING_LEASES_MAX */
+    unsigned history;    /* published slots kept beyond the newest for RING_NEXT; 0: none */
+};
+
+/*
+ * Creates the ring: slots = leases_max + 2 + history, all memory reserved and touched here.
+ * Starts one thread that serves the socket. On success the caller owns *ret_producer.
+ * Errors: -EINVAL a bad name or size; -EADDRINUSE a living producer has this stream; -ENOSPC
+ * memory cannot be reserved; -EACCES, -ENOENT, -ENAMETOOLONG the directory cannot be used;
+ * -ENOMEM, -EMFILE, -EAGAIN (no thread).
+ * Cost: touches all memory once (milliseconds per 10 MB).
+ */
+int ring_producer_open(const struct ring_producer_config *config,
+                       struct ring_producer **ret_producer);
+
+/* Takes NULL. Removes the socket; consumers see the hang-up and may finish reading their views. */
+void ring_producer_close(struct ring_producer *producer);
+
+struct ring_loan {
+    void *payload; /* page-aligned, payload_bytes_max bytes, holds an older frame's bytes */
+    size_t payload_bytes_max;
+    void *user; /* RING_USER_BYTES bytes of metadata to fill, if any */
+    uint32_t slot;
+};
+
+/*
+ * Lends the oldest slot that no consumer holds. End it with exactly one ring_publish or
+ * ring_abandon; one loan at a time. Never waits.
+ * Errors: -EBUSY a loan is out already, or (only if a consumer breaks the rules) all slots are
+ * pinned: drop this frame.
+ * Thread: the producer's one writing thread. Cost: about 100 ns plus one line per lease.
+ */
+int ring_loan(struct ring_producer *producer, struct ring_loan *ret_loan);
+
+/*
+ * Makes the loaned slot the newest frame and wakes the consumers that sleep. Sets frame->seq and
+ * the PUBLISHED (packet ring: PACKET_PUBLISHED) stamp in the slot. Returns the new sequence
+ * number, or -EMSGSIZE when payload_bytes or user_bytes do not fit (the loan is then abandoned).
+ * Cost: no system call unless a consumer sleeps (one eventfd write each).
+ */
+int64_t ring_publish(struct ring_producer *producer, const struct ring_loan *loan,
+                     const struct ring_frame *frame);
+
+/* Gives the slot back unpublished; its previous content is lost. */
+void ring_abandon(struct ring_producer *producer, const struct ring_loan *loan);
+
+/* What all consumers together ask for. */
+struct ring_demand {
+    uint32_t consumers;         /* attached now */
+    uint32_t wanting;           /* of these, how many want frames */
+    uint32_t keyframe_requests; /* grows by one with each request */
+    uint32_t settings_changes;  /* grows by one whenever `settings` was told anew */
+    struct stream_settings settings; /* the last told; all 0 before */
+};
+
+/* Thread: any. Cost: a mutex, no system call. */
+void ring_producer_demand(struct ring_producer *producer, struct ring_demand *ret_demand);
+
+/*
+ * An eventfd that becomes readable when the demand changed. The owner reads it (clears it) and
+ * then asks ring_producer_demand. Borrowed.
+ */
+int ring_producer_demand_fd(const struct ring_producer *producer);
+
+/* ---- consumer ---------------------------------------------------------------------------- */
+
+struct ring_consumer;
+
+struct ring_consumer_config {
+    const char *dir;    /* NULL: RING_DIR_DEFAULT */
+    const char *stream; /* required */
+    enum ring_kind kind;
+    unsigned leases; /* views held at the same time; 0: 1, at most RING_CONSUMER_LEASES_MAX */
+};
+
+enum ring_policy {
+    RING_LATEST, /* the newest frame, skipping what came between */
+    RING_NEXT,   /* every frame in order; after a loss, resumes at a keyframe */
+};
+
+enum ring_link {
+    RING_DETACHED, /* no producer; trying again every 50 ms */
+    RING_ATTACHED,
+    RING_REFUSED, /* the producer speaks another version or has no leases left; keeps trying */
+};
+
+/*
+ * Opens the consumer's side. The producer need not exist yet: the consumer attaches by itself,
+ * and again after every restart of the producer. On success the caller owns *ret_consumer.
+ * Errors: -EINVAL a bad name or kind; -ENAMETOOLONG; -ENOMEM, -EMFILE.
+ */
+int ring_consumer_open(const struct ring_consumer_config *config,
+                       struct ring_consumer **ret_consumer);
+
+/* Takes NULL. Every view is released and becomes invalid. */
+void ring_consumer_close(struct ring_consumer *consumer);
+
+/*
+ * One descriptor for poll, epoll or any event loop, the same over all re-attachments. Readable
+ * means: call ring_acquire until it says -EAGAIN or -EPIPE. Borrowed.
+ */
+int ring_consumer_fd(const struct ring_consumer *consumer);
+
+/* Blocks until the descriptor is readable. Returns 0, -ETIMEDOUT, or -EINTR. */
+int ring_consumer_wait(struct ring_consumer *consumer, int timeout_ms);
+
+struct ring_view {
+    const void *payload; /* frame.payload_bytes bytes, read-only memory */
+    const void *user;    /* frame.user_bytes bytes */
+    struct ring_frame frame; /* a copy, checked: sizes fit the slot */
+    uint64_t epoch; /* differs after each restart of the producer */
+    uint64_t lost;  /* frames of this epoch that this consumer missed just before this one */
+    uint32_t lease;
+};
+
+/*
+ * Pins a frame newer than the last one acquired. End it with exactly one ring_release; until
+ * then the producer cannot touch it. Also does the consumer's housekeeping: attaches, notices
+ * a producer that is gone, arms the wake-up.
+ * Errors: -EAGAIN nothing new (the descriptor will tell); -EPIPE no producer just now (same);
+ * -EBUSY all agreed leases are in use: release one first; -EPROTO the slot's contents contradict
+ * the ring (the frame is skipped).
+ * Thread: one thread per consumer. Cost: about 100 ns, no system call when a frame is there.
+ */
+int ring_acquire(struct ring_consumer *consumer, enum ring_policy policy,
+                 struct ring_view *ret_view);
+
+/* Unpins. Pointers of the view must not be used afterwards. */
+void ring_release(struct ring_consumer *consumer, const struct ring_view *view);
+
+/* The last of these three is remembered and told again to a restarted producer. */
+void ring_consumer_want(struct ring_consumer *consumer, bool wanted);
+void ring_consumer_request_keyframe(struct ring_consumer *consumer);
+void ring_consumer_settings(struct ring_consumer *consumer,
+                            const struct stream_settings *settings);
+
+enum ring_link ring_consumer_link(const struct ring_consumer *consumer);
+
+/*
+ * Why the consumer is not attached, as a sentence for a person ("no producer listens at ...");
+ * valid until the next call on this consumer.
+ */
+const char *ring_consumer_link_reason(const struct ring_consumer *consumer);
+
+/*
+ * Sequence number of the newest frame of the attached producer, whether acquired or not; 0 when
+ * detached or before the first. Lets an observer count frames without pinning any.
+ */
+uint64_t ring_consumer_newest(struct ring_consumer *consumer);
+
+/* The file name of a stream's socket. Errors: -EINVAL, -ENAMETOOLONG. */
+int ring_socket_path(const char *dir, const char *stream, enum ring_kind kind, char *ret_path,
+                     size_t path_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
