@@ -38,7 +38,8 @@ void mailbox_destroy(struct mailbox *mailbox);
 /* Readable while messages are queued; level-triggered. Borrowed: do not read or close it. */
 int mailbox_fd(const struct mailbox *mailbox);
 
-/* Copies the message in. Errors: -EAGAIN full (counted in mailbox_dropped), -EMSGSIZE never fits. */
+/* Copies the message in. Errors: -EAGAIN full (counted in mailbox_dropped), -EMSGSIZE never fits.
+ */
 int mailbox_post(struct mailbox *mailbox, const struct mailbox_message *message);
 
 /*

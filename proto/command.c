@@ -68,9 +68,8 @@ static int read_velocity(json_t *data, struct command *command, const char **ret
 
 static int read_alpha(json_t *data, struct command *command, const char **ret_reason)
 {
-    if (!json_object_get(data, "alpha") ||
-        read_number(data, "alpha", &command->data.alpha) < 0 || command->data.alpha < 0 ||
-        command->data.alpha > 1) {
+    if (!json_object_get(data, "alpha") || read_number(data, "alpha", &command->data.alpha) < 0 ||
+        command->data.alpha < 0 || command->data.alpha > 1) {
         *ret_reason = "alpha must be a number from 0 to 1";
         return -EPROTO;
     }
@@ -172,8 +171,8 @@ static int read_resolution(json_t *data, struct stream_settings *settings)
         return 0;
     }
     if (json_is_string(value) &&
-        sscanf(json_string_value(value), "%5ux%5u%n", &settings->width, &settings->height,
-               &used) == 2 &&
+        sscanf(json_string_value(value), "%5ux%5u%n", &settings->width, &settings->height, &used) ==
+            2 &&
         json_string_value(value)[used] == '\0')
         return 0;
     return -EPROTO;

@@ -57,11 +57,11 @@ struct command {
             double linear_x_mps; /* forward */
             double linear_y_mps; /* left */
             double angular_z_radps;
-        } velocity;                         /* SET_CMD_VEL */
-        double alpha;                       /* SET_ALPHA, 0 to 1 */
-        bool paused;                        /* PAUSE */
-        char name[COMMAND_NAME_BYTES];      /* robot_name, mode, skill or reason; may be "" */
-        struct stream_settings settings;    /* SETTINGS */
+        } velocity;                      /* SET_CMD_VEL */
+        double alpha;                    /* SET_ALPHA, 0 to 1 */
+        bool paused;                     /* PAUSE */
+        char name[COMMAND_NAME_BYTES];   /* robot_name, mode, skill or reason; may be "" */
+        struct stream_settings settings; /* SETTINGS */
         struct {
             double position_m[3];
             double lookat_m[3];

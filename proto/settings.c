@@ -2,10 +2,11 @@
 /* A pure function on the caller's structs. */
 #include "proto/settings.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include <ctype.h>
 
 #include "proto/video.h"
 
@@ -44,13 +45,14 @@ int stream_settings_merge(struct stream_settings *into, const struct stream_sett
 {
     bool valid = true;
 
-    valid &= merge_number(&into->codec, from->codec,
-                          (struct range){VIDEO_CODEC_H264, VIDEO_CODEC_JPEG});
+    valid &=
+        merge_number(&into->codec, from->codec, (struct range){VIDEO_CODEC_H264, VIDEO_CODEC_JPEG});
     valid &= merge_number(&into->jpeg_quality, from->jpeg_quality, (struct range){1, 100});
     valid &= merge_number(&into->bitrate_bps, from->bitrate_bps,
                           (struct range){50 * 1000, 200 * 1000 * 1000});
     valid &= merge_number(&into->fps, from->fps, (struct range){1, 240});
-    if (from->width % 2 == 0 && from->height % 2 == 0 && (from->width == 0) == (from->height == 0)) {
+    if (from->width % 2 == 0 && from->height % 2 == 0 &&
+        (from->width == 0) == (from->height == 0)) {
         valid &= merge_number(&into->width, from->width, (struct range){16, 4096});
         valid &= merge_number(&into->height, from->height, (struct range){16, 4096});
     } else {

@@ -13,12 +13,12 @@
 #define SETTINGS_PRESET_BYTES 16
 
 struct stream_settings {
-    uint32_t codec;        /* enum video_codec */
-    uint32_t jpeg_quality; /* 1 to 100 */
-    uint32_t bitrate_bps;  /* 50,000 to 200,000,000 */
-    uint32_t fps;          /* 1 to 240 */
-    uint32_t width;        /* pixels, 16 to 4096, even */
-    uint32_t height;       /* pixels, 16 to 4096, even */
+    uint32_t codec;                     /* enum video_codec */
+    uint32_t jpeg_quality;              /* 1 to 100 */
+    uint32_t bitrate_bps;               /* 50,000 to 200,000,000 */
+    uint32_t fps;                       /* 1 to 240 */
+    uint32_t width;                     /* pixels, 16 to 4096, even */
+    uint32_t height;                    /* pixels, 16 to 4096, even */
     char preset[SETTINGS_PRESET_BYTES]; /* x264 or NVENC preset name, NUL-terminated; "" = leave */
 };
 

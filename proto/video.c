@@ -111,8 +111,8 @@ int video_packet_parse(const uint8_t *packet, size_t packet_bytes,
     if (packet_bytes <= VIDEO_PAYLOAD_OFFSET || packet[VIDEO_TYPE_OFFSET] != VIDEO_MESSAGE_TYPE)
         return -EPROTO;
     video_header_decode(packet + VIDEO_HEADER_OFFSET, &header);
-    if (header.size != packet_bytes - VIDEO_PAYLOAD_OFFSET ||
-        header.codec < VIDEO_CODEC_H264 || header.codec > VIDEO_CODEC_JPEG)
+    if (header.size != packet_bytes - VIDEO_PAYLOAD_OFFSET || header.codec < VIDEO_CODEC_H264 ||
+        header.codec > VIDEO_CODEC_JPEG)
         return -EPROTO;
     size_t message_bytes = packet_bytes - VIDEO_TYPE_OFFSET;
     size_t ws_bytes = ws_header_write(ws_header, message_bytes);

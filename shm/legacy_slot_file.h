@@ -24,7 +24,7 @@ struct legacy_slot_counters {
     uint64_t torn;      /* the sequence moved while copying */
     uint64_t malformed; /* lengths that contradict each other or the file */
     uint64_t bad_crc;
-    uint64_t gaps;      /* frame_seq jumped forward: frames the writer overwrote */
+    uint64_t gaps; /* frame_seq jumped forward: frames the writer overwrote */
 };
 
 /*

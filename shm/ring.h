@@ -153,10 +153,10 @@ void ring_abandon(struct ring_producer *producer, const struct ring_loan *loan);
 
 /* What all consumers together ask for. */
 struct ring_demand {
-    uint32_t consumers;         /* attached now */
-    uint32_t wanting;           /* of these, how many want frames */
-    uint32_t keyframe_requests; /* grows by one with each request */
-    uint32_t settings_changes;  /* grows by one whenever `settings` was told anew */
+    uint32_t consumers;              /* attached now */
+    uint32_t wanting;                /* of these, how many want frames */
+    uint32_t keyframe_requests;      /* grows by one with each request */
+    uint32_t settings_changes;       /* grows by one whenever `settings` was told anew */
     struct stream_settings settings; /* the last told; all 0 before */
 };
 
@@ -212,11 +212,11 @@ int ring_consumer_fd(const struct ring_consumer *consumer);
 int ring_consumer_wait(struct ring_consumer *consumer, int timeout_ms);
 
 struct ring_view {
-    const void *payload; /* frame.payload_bytes bytes, read-only memory */
-    const void *user;    /* frame.user_bytes bytes */
+    const void *payload;     /* frame.payload_bytes bytes, read-only memory */
+    const void *user;        /* frame.user_bytes bytes */
     struct ring_frame frame; /* a copy, checked: sizes fit the slot */
-    uint64_t epoch; /* differs after each restart of the producer */
-    uint64_t lost;  /* frames of this epoch that this consumer missed just before this one */
+    uint64_t epoch;          /* differs after each restart of the producer */
+    uint64_t lost; /* frames of this epoch that this consumer missed just before this one */
     uint32_t lease;
 };
 
@@ -238,8 +238,7 @@ void ring_release(struct ring_consumer *consumer, const struct ring_view *view);
 /* The last of these three is remembered and told again to a restarted producer. */
 void ring_consumer_want(struct ring_consumer *consumer, bool wanted);
 void ring_consumer_request_keyframe(struct ring_consumer *consumer);
-void ring_consumer_settings(struct ring_consumer *consumer,
-                            const struct stream_settings *settings);
+void ring_consumer_settings(struct ring_consumer *consumer, const struct stream_settings *settings);
 
 enum ring_link ring_consumer_link(const struct ring_consumer *consumer);
 

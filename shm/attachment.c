@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owns two mappings and the wake descriptor. Everything that comes from the producer is checked
+ * here once, so that the rest of the consumer can index without asking again.
+ */
+#include "shm/attachment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A sealed descriptor of at least `bytes`: reading a mapping of it can never fault. */
+static bool is_unshrinkable(int fd, size_t bytes)
+{
+    struct stat status;
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    return seals >= 0 && (seals & F_SEAL_SHRINK) && fstat(fd, &status) == 0 &&
+           (uint64_t)status.st_size >= bytes;
+}
+
+static int read_geometry(struct attachment *attachment, const struct ring_header *header,
+                         size_t file_bytes)
+{
+    uint64_t slot_bytes = header->slot_bytes;
+    uint64_t payload_bytes_max = header->payload_bytes_max;
+    uint32_t slot_count = header->slot_count;
+
+    if (header->magic != RING_MAGIC)
+        return -EPROTO;
+    if (header->version != RING_LAYOUT_VERSION)
+        return -EPROTONOSUPPORT;
+    if (slot_count < 1 || slot_count > RING_SLOTS_MAX || slot_bytes % RING_PAGE_BYTES != 0 ||
+        slot_bytes <= RING_PAYLOAD_OFFSET || slot_bytes > file_bytes ||
+        payload_bytes_max > slot_bytes - RING_PAYLOAD_OFFSET ||
+        slot_bytes > (file_bytes - RING_PAGE_BYTES) / slot_count)
+        return -EPROTO;
+    attachment->slot_bytes = slot_bytes;
+    attachment->payload_bytes_max = payload_bytes_max;
+    attachment->slot_count = slot_count;
+    attachment->epoch = header->epoch;
+    return 0;
+}
+
+static int map_frames(struct attachment *attachment, int fd)
+{
+    struct stat status;
+
+    if (!is_unshrinkable(fd, RING_PAGE_BYTES + 1) || fstat(fd, &status) < 0)
+        return -EPROTO;
+    size_t bytes = (size_t)status.st_size;
+    void *memory = mmap(NULL, bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+    if (memory == MAP_FAILED)
+        return -errno;
+    attachment->header = memory;
+    attachment->mapping_bytes = bytes;
+    return read_geometry(attachment, memory, bytes);
+}
+
+static int map_leases(struct attachment *attachment, int fd)
+{
+    if (!is_unshrinkable(fd, RING_PAGE_BYTES))
+        return -EPROTO;
+    void *page = mmap(NULL, RING_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (page == MAP_FAILED)
+        return -errno;
+    attachment->leases = page;
+    return 0;
+}
+
+int attachment_create(const int fds[HANDOFF_FDS], unsigned lease_count,
+                      struct attachment **ret_attachment)
+{
+    struct attachment *attachment = calloc(1, sizeof(*attachment));
+    int error = attachment ? 0 : -ENOMEM;
+
+    for (unsigned i = 0; i < HANDOFF_FDS; i++) {
+        if (fds[i] < 0)
+            error = -EPROTO;
+    }
+    if (attachment)
+        attachment->wake_fd = -1;
+    if (error == 0)
+        error = map_frames(attachment, fds[HANDOFF_FD_FRAMES]);
+    if (error == 0)
+        error = map_leases(attachment, fds[HANDOFF_FD_LEASES]);
+    if (error == 0) {
+        attachment->wake_fd = fds[HANDOFF_FD_WAKE];
+        attachment->lease_count = lease_count;
+    }
+    for (unsigned i = 0; i < HANDOFF_FDS; i++) {
+        if (fds[i] >= 0 && !(error == 0 && i == HANDOFF_FD_WAKE))
+            close(fds[i]);
+    }
+    if (error < 0) {
+        attachment_destroy(attachment);
+        return error;
+    }
+    *ret_attachment = attachment;
+    return 0;
+}
+
+void attachment_destroy(struct attachment *attachment)
+{
+    if (!attachment)
+        return;
+    if (attachment->header)
+        munmap((void *)(uintptr_t)attachment->header, attachment->mapping_bytes);
+    if (attachment->leases)
+        munmap(attachment->leases, RING_PAGE_BYTES);
+    if (attachment->wake_fd >= 0)
+        close(attachment->wake_fd);
+    free(attachment);
+}
+
+const struct ring_slot *attachment_slot(const struct attachment *attachment, uint32_t slot)
+{
+    const char *base = (const char *)attachment->header + RING_PAGE_BYTES;
+
+    return (const struct ring_slot *)(base + slot * attachment->slot_bytes);
+}
