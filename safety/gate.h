@@ -22,21 +22,23 @@
 enum gate_mode { GATE_ARMED, GATE_HOLD, GATE_ESTOP };
 
 enum gate_reason {
-    GATE_REASON_NONE,         /* armed */
-    GATE_REASON_STARTING,     /* nothing seen yet */
-    GATE_REASON_NO_VIDEO,     /* the newest frame is too old (layer 2, or told to layer 3) */
-    GATE_REASON_NO_VIEWER,    /* nobody watches, so no frames are asked for */
-    GATE_REASON_CMD_TIMEOUT,  /* no fresh set_cmd_vel (layer 3) */
-    GATE_REASON_OPERATOR,     /* somebody pressed stop */
-    GATE_REASON_STALE_SEQ,    /* a command's cmd_seq is not newer */
-    GATE_REASON_EXPIRED,      /* a command is older than its ttl */
+    GATE_REASON_NONE,        /* armed */
+    GATE_REASON_STARTING,    /* nothing seen yet */
+    GATE_REASON_NO_VIDEO,    /* the newest frame is too old (layer 2, or told to layer 3) */
+    GATE_REASON_NO_VIEWER,   /* nobody watches, so no frames are asked for */
+    GATE_REASON_CMD_TIMEOUT, /* no fresh set_cmd_vel (layer 3) */
+    GATE_REASON_OPERATOR,    /* somebody pressed stop */
+    GATE_REASON_STALE_SEQ,   /* a command's cmd_seq is not newer */
+    GATE_REASON_EXPIRED,     /* a command is older than its ttl */
     GATE_REASON_UNKNOWN_EVENT,
 };
 
+/* "Older than" and "for this long" are strict: exactly the limit is still fresh. */
 struct gate_config {
-    int64_t video_hold_ns;  /* newest frame older than this: HOLD; 0: video is not watched */
-    int64_t video_estop_ns; /* older than this: ESTOP */
-    int64_t codec_grace_ns; /* added to video_estop_ns after a codec change */
+    int64_t video_hold_ns;    /* newest frame older than this: HOLD; 0: video is not watched */
+    int64_t video_estop_ns;   /* older than this: ESTOP */
+    int64_t codec_grace_ns;   /* added to video_estop_ns in the gap right after a codec change:
+                               * when the newest frame came at most this long after the change */
     int64_t command_hold_ns;  /* no fresh set_cmd_vel for this long: HOLD; 0: not watched */
     int64_t command_estop_ns; /* for this long: ESTOP */
     bool check_cmd_seq;       /* refuse motion whose cmd_seq is not newer */
@@ -47,27 +49,38 @@ extern const struct gate_config gate_config_transport;
 /* Layer 3 as wire.md gives it: 200 ms, 2 s, cmd_seq checked. */
 extern const struct gate_config gate_config_simulator;
 
-/* Embed it; all fields belong to gate.c. */
+/* Embed it. The first three may be read by its owner; the rest belongs to gate.c. */
 struct gate {
     enum gate_mode mode;
-    enum gate_reason reason;
-    int64_t since_ns;       /* when mode or reason last changed */
-    int64_t frame_ns;       /* newest frame's arrival; 0: none since wanted */
-    int64_t wanted_ns;      /* since when video is wanted; 0: it is not */
-    int64_t codec_ns;       /* last codec change; 0: none */
-    int64_t velocity_ns;    /* last set_cmd_vel that passed; 0: none ever, or not since clear */
-    uint64_t cmd_seq;       /* newest that passed */
-    bool seen_frame;        /* ever */
+    enum gate_reason reason; /* why not ARMED; of an ESTOP, what latched it */
+    int64_t since_ns;        /* when mode or reason last changed */
+
+    int64_t last_ns; /* newest `now_ns` ever given: time never runs backwards in here */
+
+    bool demand_known; /* WANTED or UNWANTED was heard */
+    bool wanted;
+    bool seen_frame;   /* ever, while wanted */
+    bool fresh_demand; /* wanted, and no frame came since */
+    bool seen_codec_change;
+    int64_t wanted_ns;
+    int64_t frame_ns; /* newest frame's arrival */
+    int64_t codec_ns; /* newest codec change */
+
+    bool peer_gated;      /* the transport gate says that the operator cannot see */
+    bool peer_held;       /* it told us to hold, and no set_cmd_vel passed since */
+    bool started;         /* a set_cmd_vel or an estop_clear came */
+    bool command_running; /* the command timers run, counting from velocity_ns */
     bool seen_cmd_seq;
-    bool peer_gated;        /* layer 3: the transport gate says that the operator cannot see */
+    int64_t velocity_ns; /* newest set_cmd_vel that passed */
+    uint64_t cmd_seq;    /* newest that passed */
 };
 
 enum gate_event_kind {
     GATE_EVENT_TICK,
-    GATE_EVENT_FRAME,        /* a frame reached this process; `codec_changed` may be set */
-    GATE_EVENT_WANTED,       /* video is wanted from now on */
-    GATE_EVENT_UNWANTED,     /* nobody wants video any more */
-    GATE_EVENT_MOTION,       /* set_cmd_vel, set_alpha, set_skill: fields below */
+    GATE_EVENT_FRAME,    /* a frame reached this process; `codec_changed` may be set */
+    GATE_EVENT_WANTED,   /* video is wanted from now on; a repeat changes nothing */
+    GATE_EVENT_UNWANTED, /* nobody wants video any more */
+    GATE_EVENT_MOTION,   /* set_cmd_vel, set_alpha, set_skill: fields below */
     GATE_EVENT_ESTOP,
     GATE_EVENT_ESTOP_CLEAR,
     GATE_EVENT_PEER_HOLD,    /* layer 3 received the transport gate's hold */
@@ -86,21 +99,31 @@ struct gate_event {
 };
 
 struct gate_actions {
-    bool pass;          /* the command of this event may go on (only MOTION and CLEAR ask) */
-    enum gate_reason refused; /* why not, when !pass */
-    bool publish_hold;  /* tell the robot zero velocity, once, now */
-    bool publish_estop; /* tell the robot to stop, now */
-    bool changed;       /* mode or reason changed */
+    bool pass;                /* the command of this event may go on; false for other events */
+    enum gate_reason refused; /* why a MOTION or ESTOP_CLEAR may not */
+    bool publish_hold;        /* left ARMED for HOLD: tell the robot zero velocity, once, now */
+    bool publish_estop;       /* the gate itself latched ESTOP: tell the robot, once, now. Not set
+                               * for an ESTOP event, which passes and so tells the robot itself */
+    bool changed;             /* mode or reason changed */
 };
 
 void gate_init(struct gate *gate, int64_t now_ns);
 
-/* The whole gate. `now_ns` never decreases between calls (a decrease counts as no time passed). */
+/*
+ * The whole gate: lets time pass up to `now_ns`, then applies the event. `now_ns` is
+ * CLOCK_MONOTONIC; a decrease counts as no time passed.
+ */
 struct gate_actions gate_step(struct gate *gate, const struct gate_config *config,
                               const struct gate_event *event, int64_t now_ns);
 
 /* Age of the newest frame at `now_ns`, or -1 before the first one. */
 int64_t gate_video_age_ns(const struct gate *gate, int64_t now_ns);
+
+/*
+ * Whether video is wanted and not older than video_hold_ns; what `video_gate` {gated} reports,
+ * since with an ESTOP latched the mode alone does not tell. False when video is not watched.
+ */
+bool gate_video_fresh(const struct gate *gate, const struct gate_config *config, int64_t now_ns);
 
 /* "ARMED", "HOLD", "ESTOP"; string constants, as are the reasons ("no_video", ...). */
 const char *gate_mode_name(enum gate_mode mode);
