@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// The viewer's worker: owns the socket, the clock, the decoder and the canvas, so that nothing
+// that the page does can delay a picture or a stop. The page tells it what the operator wants;
+// it tells the page what is so. Messages, page to worker:
+//   start {url, canvas} | command {action, data} | motion {linear_x, linear_y, angular_z}
+//   retry {} | grab {id}
+// and worker to page:
+//   state {state, attempt, retryInMs, wasOpen} | stats {...} | telemetry {subject, data}
+//   notice {text} | grab {id, width, height, data}
+
+import { ServerClock } from './clock.js';
+import { h264Supported } from './h264.js';
+import { Link } from './link.js';
+import { MESSAGE, decodeMessage, encodeClock, encodeCommand, parseJson } from './protocol.js';
+import { Video } from './video.js';
+
+const TICK_MS = 50;
+const STATS_MS = 250;
+const CLOCK_MS = 1000;
+const CLOCK_BURST = [0, 50, 100, 200, 400]; // after connecting: a good sample soon
+const UNPLAYABLE_RETRY_MS = 2000;
+const KEYFRAME_RETRY_MS = 500;
+const MOTION_TTL_MS = 200;
+const MOTION_BUFFER_BYTES_MAX = 1024; // more than this stuck in the socket: old motion, drop it
+
+const FORWARDED = new Set([
+  'telemetry.safety.state',
+  'telemetry.safety.video_gate',
+  'telemetry.safety.cmd_timeout',
+  'telemetry.robot.state',
+  'telemetry.command.ack',
+]);
+
+const clock = new ServerClock();
+let link;
+let video;
+let linkState = { state: 'connecting', attempt: 0, retryInMs: 0, wasOpen: false };
+let shownState = '';
+let commandSeq = 0;
+let unplayableMs = -Infinity;
+let keyframeMs = -Infinity;
+
+/** Grows across reloads and viewers, because it is never behind the wall clock. */
+function nextCommandSeq() {
+  commandSeq = Math.max(commandSeq + 1, Date.now());
+  return commandSeq;
+}
+
+function sendCommand(action, data = {}, ttlMs = 0) {
+  return link.send(encodeCommand({ action, cmd_seq: nextCommandSeq(), ttl_ms: ttlMs, data }));
+}
+
+/** Safety layer 1 is enforced here: without a fresh picture no motion leaves the viewer. */
+function sendMotion(motion) {
+  if (!video.fresh(performance.now()) || link.bufferedBytes > MOTION_BUFFER_BYTES_MAX) return;
+  sendCommand('set_cmd_vel', motion, MOTION_TTL_MS);
+}
+
+function askClock() {
+  link.send(encodeClock(performance.now()));
+}
+
+function currentState(nowMs) {
+  if (linkState.state !== 'open') return linkState.state;
+  if (video.fresh(nowMs)) return 'live';
+  return video.ageMs(nowMs) === null ? 'waiting' : 'no-video';
+}
+
+function postState(nowMs) {
+  const state = currentState(nowMs);
+  const { attempt, retryInMs, wasOpen } = linkState;
+  const key = `${state} ${attempt} ${retryInMs}`;
+  if (key === shownState) return;
+  shownState = key;
+  postMessage({ type: 'state', state, attempt, retryInMs, wasOpen });
+}
+
+function setLinkState(change) {
+  linkState = { ...linkState, ...change };
+  postState(performance.now());
+}
+
+function postStats() {
+  const nowMs = performance.now();
+  postMessage({ type: 'stats', ...video.stats(nowMs), rttMs: clock.rttMs, ageMs: video.ageMs(nowMs) });
+}
+
+function onTelemetry(message) {
+  if (!FORWARDED.has(message.subject)) return;
+  const data = parseJson(message.payload);
+  if (data) postMessage({ type: 'telemetry', subject: message.subject, data });
+}
+
+function onMessage(buffer) {
+  const nowMs = performance.now();
+  const message = decodeMessage(buffer);
+  switch (message?.type) {
+    case MESSAGE.FRAME_INFO:
+      video.frameInfo(message);
+      break;
+    case MESSAGE.VIDEO:
+      video.frame(message, nowMs);
+      break;
+    case MESSAGE.TELEMETRY:
+      onTelemetry(message);
+      break;
+    case MESSAGE.CLOCK:
+      clock.add(message.clientMs, message.serverMs, nowMs);
+      break;
+  }
+}
+
+const linkEvents = {
+  onConnecting() {
+    setLinkState({ retryInMs: 0 });
+  },
+  onOpen() {
+    clock.reset();
+    video.begin();
+    unplayableMs = -Infinity;
+    for (const delayMs of CLOCK_BURST) setTimeout(askClock, delayMs);
+    setLinkState({ state: 'open', attempt: 0, retryInMs: 0 });
+  },
+  onMessage,
+  onWaiting({ attempt, delayMs, wasOpen }) {
+    setLinkState({
+      state: 'reconnecting',
+      attempt,
+      retryInMs: delayMs,
+      wasOpen: wasOpen || linkState.wasOpen,
+    });
+  },
+};
+
+const videoEvents = {
+  onUnplayable(codec) {
+    const nowMs = performance.now();
+    if (nowMs - unplayableMs < UNPLAYABLE_RETRY_MS) return;
+    unplayableMs = nowMs;
+    sendCommand('settings', { codec: 'jpeg' });
+    const name = codec === 'none' ? 'an unknown codec' : codec.toUpperCase().replace('H264', 'H.264');
+    const cause = self.isSecureContext
+      ? `This browser cannot play ${name}.`
+      : `Browsers play ${name} only on pages from https:// or localhost.`;
+    postMessage({ type: 'notice', text: `${cause} The viewer asked for JPEG instead.` });
+  },
+  onKeyframeNeeded() {
+    const nowMs = performance.now();
+    if (nowMs - keyframeMs < KEYFRAME_RETRY_MS) return;
+    keyframeMs = nowMs;
+    sendCommand('force_idr');
+  },
+};
+
+function tick() {
+  const nowMs = performance.now();
+  link.checkSilence(nowMs);
+  postState(nowMs);
+}
+
+const handlers = {
+  async start({ url, canvas }) {
+    link = new Link(url, linkEvents);
+    video = new Video({ canvas, clock, canH264: await h264Supported(), events: videoEvents });
+    link.connect();
+    setInterval(tick, TICK_MS);
+    setInterval(askClock, CLOCK_MS);
+    setInterval(postStats, STATS_MS);
+  },
+  command({ action, data }) {
+    sendCommand(action, data);
+  },
+  motion({ motion }) {
+    sendMotion(motion);
+  },
+  retry() {
+    link.retryNow();
+  },
+  grab({ id }) {
+    const { width, height, data } = video.grab();
+    postMessage({ type: 'grab', id, width, height, data }, [data.buffer]);
+  },
+};
+
+let started = null;
+
+onmessage = async ({ data: message }) => {
+  if (message.type === 'start') started = handlers.start(message);
+  await started; // commands that come before the decoder was chosen wait for it
+  if (message.type !== 'start') handlers[message.type](message);
+};
