@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What every codec back end does, as a table of five functions. One back end, one file: jpeg.c,
+ * x264.c, nvenc.c (the last two say how they differ, h264.c does the work).
+ *
+ * A codec lives for one picture size. Use:
+ *
+ *     const struct codec_backend *backend = &codec_jpeg;
+ *     struct codec *codec;
+ *     backend->open(&config, &codec);
+ *     backend->load(codec, &picture);
+ *     if (!backend->borrows_picture)   the picture's memory may be given back already
+ *     backend->encode(codec, keyframe, &packet);
+ *     backend->close(codec);
+ *
+ * Thread: one thread per codec. Cost: everything is allocated in open.
+ */
+#ifndef SIMCAST_ENCODER_CODEC_H
+#define SIMCAST_ENCODER_CODEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "encoder/picture.h"
+#include "proto/settings.h"
+#include "proto/video.h"
+
+struct codec;
+
+struct codec_config {
+    struct stream_settings settings; /* every field set; width and height: of the pictures,
+                                        fps: pictures per second to expect */
+    size_t packet_bytes_max;         /* room for a coded picture, also in every codec_packet */
+};
+
+/* Where a coded picture goes, and what became of it. */
+struct codec_packet {
+    uint8_t *bytes; /* the caller's memory, written in place */
+    size_t bytes_max;
+    size_t size_bytes; /* set by encode, as are the two below */
+    bool keyframe;     /* decodable alone */
+    bool degraded;     /* coded worse than asked, because bytes_max is too small */
+};
+
+struct codec_backend {
+    const char *name; /* for people: "libjpeg", "libx264", "h264_nvenc" */
+    enum video_codec codec;
+    bool borrows_picture; /* the loaded picture must stay readable until encode returns */
+
+    /* Whether this back end knows a preset by that name. */
+    bool (*has_preset)(const char *preset);
+
+    /*
+     * On success the caller owns *ret_codec. Errors: -ENODEV this machine lacks the encoder;
+     * -EINVAL it refuses the configuration; -ENOMEM. What the library said is in the log at
+     * debug level and in codec_h264_complaint().
+     */
+    int (*open)(const struct codec_config *config, struct codec **ret_codec);
+
+    /*
+     * Takes over quality, bitrate and fps from now on, without a visible break. False: it
+     * cannot (another size or preset): close, open anew and begin with a keyframe.
+     */
+    bool (*adapt)(struct codec *codec, const struct stream_settings *settings);
+
+    /*
+     * Takes a picture of the configured size. Errors: -EPROTONOSUPPORT a layout that this codec
+     * does not take. Nothing is kept then.
+     */
+    int (*load)(struct codec *codec, const struct picture *picture);
+
+    /*
+     * Codes the loaded picture into packet->bytes. `keyframe`: it must be decodable alone.
+     * Errors: -EMSGSIZE it does not fit; -EIO the encoder failed. The picture is lost then, and
+     * the next one must be a keyframe.
+     */
+    int (*encode)(struct codec *codec, bool keyframe, struct codec_packet *packet);
+
+    /* Takes NULL. */
+    void (*close)(struct codec *codec);
+};
+
+extern const struct codec_backend codec_jpeg;
+extern const struct codec_backend codec_x264;
+extern const struct codec_backend codec_nvenc;
+
+/* The last error that FFmpeg reported on this thread, "" if none; valid until the next. */
+const char *codec_h264_complaint(void);
+
+#endif

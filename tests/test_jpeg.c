@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the JPEG back end writes, decoded again with libjpeg and compared with the source. */
+#include <errno.h>
+#include <stdio.h> /* jpeglib.h needs FILE */
+
+#include <check.h>
+#include <jpeglib.h>
+#include <malloc.h>
+
+#include "encoder/codec.h"
+#include "tests/picture_kit.h"
+
+#define PACKET_BYTES (512 * 1024)
+#define GUARD_BYTES 64
+#define GUARD_VALUE 0xA5
+
+static uint8_t memory[PACKET_BYTES + GUARD_BYTES];
+
+static struct codec *codec_open(uint32_t width, uint32_t height, uint32_t quality)
+{
+    struct codec_config config = {.settings = {.codec = VIDEO_CODEC_JPEG,
+                                               .jpeg_quality = quality,
+                                               .width = width,
+                                               .height = height},
+                                  .packet_bytes_max = PACKET_BYTES};
+    struct codec *codec = NULL;
+
+    ck_assert_int_eq(codec_jpeg.open(&config, &codec), 0);
+    return codec;
+}
+
+/* Codes into `bytes_max` bytes of memory and checks that not one more was written. */
+static int encode(struct codec *codec, const struct kit_frame *kit, size_t bytes_max,
+                  struct codec_packet *ret_packet)
+{
+    struct picture picture = kit_picture(kit);
+    struct codec_packet packet = {.bytes = memory, .bytes_max = bytes_max};
+
+    memset(memory, GUARD_VALUE, sizeof(memory));
+    ck_assert_int_eq(codec_jpeg.load(codec, &picture), 0);
+    int rc = codec_jpeg.encode(codec, false, &packet);
+    for (unsigned i = 0; i < GUARD_BYTES; i++)
+        ck_assert_uint_eq(memory[bytes_max + i], GUARD_VALUE);
+    *ret_packet = packet;
+    return rc;
+}
+
+static struct kit_image decode(const struct codec_packet *packet, int *ret_luma_sampling)
+{
+    struct jpeg_decompress_struct decompress;
+    struct jpeg_error_mgr errors; /* prints and exits: fails the test */
+
+    decompress.err = jpeg_std_error(&errors);
+    jpeg_create_decompress(&decompress);
+    jpeg_mem_src(&decompress, packet->bytes, packet->size_bytes);
+    ck_assert_int_eq(jpeg_read_header(&decompress, TRUE), JPEG_HEADER_OK);
+    *ret_luma_sampling =
+        decompress.comp_info[0].h_samp_factor * 10 + decompress.comp_info[0].v_samp_factor;
+    decompress.out_color_space = JCS_RGB;
+    jpeg_start_decompress(&decompress);
+    struct kit_image image = kit_image_make(decompress.output_width, decompress.output_height);
+    while (decompress.output_scanline < decompress.output_height) {
+        JSAMPROW row = (JSAMPROW)(image.pixels + (size_t)decompress.output_scanline * image.width);
+        jpeg_read_scanlines(&decompress, &row, 1);
+    }
+    jpeg_finish_decompress(&decompress);
+    ck_assert_int_eq((int)errors.num_warnings, 0);
+    jpeg_destroy_decompress(&decompress);
+    return image;
+}
+
+static void check_picture(uint32_t fourcc, uint32_t width, uint32_t height, uint32_t flags)
+{
+    struct kit_frame kit = kit_frame_make(fourcc, width, height, flags, 5);
+    struct codec *codec = codec_open(width, height, 80);
+    struct codec_packet packet;
+    int sampling;
+
+    ck_assert_int_eq(encode(codec, &kit, PACKET_BYTES, &packet), 0);
+    ck_assert(packet.keyframe && !packet.degraded);
+    struct kit_image image = decode(&packet, &sampling);
+    ck_assert_int_eq(sampling, 22); /* 4:2:0 */
+    ck_assert_uint_eq(image.width, width);
+    ck_assert_uint_eq(image.height, height);
+    /* Patch edges on odd columns share a chroma sample: that costs a few dB. */
+    double least = width % 2 == 0 ? 30 : 28;
+    ck_assert_msg(kit_psnr(&image, &kit.frame, 5) >= least, "PSNR %.1f dB",
+                  kit_psnr(&image, &kit.frame, 5));
+    ck_assert_msg(kit_patch_error(&image) <= 3, "a patch is off by %d", kit_patch_error(&image));
+    free(image.pixels);
+    codec_jpeg.close(codec);
+    kit_frame_free(&kit);
+}
+
+static const uint32_t colour_layouts[] = {PIXEL_RGB24, PIXEL_RGBA, PIXEL_RGBX, PIXEL_BGRA};
+
+START_TEST(every_colour_layout_is_read_in_place)
+{
+    check_picture(colour_layouts[_i], 320, 240, 0);
+}
+END_TEST
+
+START_TEST(bottom_up_rows_come_out_upright)
+{
+    check_picture(colour_layouts[_i], 320, 240, RING_FRAME_BOTTOM_UP);
+}
+END_TEST
+
+START_TEST(odd_sizes_keep_their_size)
+{
+    check_picture(PIXEL_RGB24, 321, 243, 0);
+    check_picture(PIXEL_BGRA, 199, 161, RING_FRAME_BOTTOM_UP);
+}
+END_TEST
+
+START_TEST(grey_stays_grey)
+{
+    struct kit_frame kit = kit_frame_make(PIXEL_GREY, 320, 240, 0, 0);
+    struct codec *codec = codec_open(320, 240, 80);
+    struct codec_packet packet;
+    int sampling;
+
+    ck_assert_int_eq(encode(codec, &kit, PACKET_BYTES, &packet), 0);
+    struct kit_image image = decode(&packet, &sampling);
+    for (uint32_t i = 0; i < image.width * image.height; i++) {
+        struct kit_rgb want = kit_scene(i % 320, i / 320, &kit.frame, 0);
+        ck_assert_int_le(abs(image.pixels[i].r - want.g), 40);
+        ck_assert_uint_eq(image.pixels[i].r, image.pixels[i].b);
+    }
+    free(image.pixels);
+    codec_jpeg.close(codec);
+    kit_frame_free(&kit);
+}
+END_TEST
+
+START_TEST(one_codec_serves_changing_layouts_and_qualities)
+{
+    struct kit_frame rgb = kit_frame_make(PIXEL_RGB24, 320, 240, 0, 0);
+    struct kit_frame bgra = kit_frame_make(PIXEL_BGRA, 320, 240, 0, 0);
+    struct stream_settings settings = {.jpeg_quality = 30, .width = 320, .height = 240};
+    struct codec *codec = codec_open(320, 240, 90);
+    struct codec_packet high, low, again;
+
+    ck_assert_int_eq(encode(codec, &rgb, PACKET_BYTES, &high), 0);
+    ck_assert(codec_jpeg.adapt(codec, &settings));
+    ck_assert_int_eq(encode(codec, &bgra, PACKET_BYTES, &low), 0);
+    ck_assert_int_eq(encode(codec, &rgb, PACKET_BYTES, &again), 0);
+    ck_assert_uint_lt(low.size_bytes * 3, high.size_bytes * 2);
+    ck_assert_uint_eq(low.size_bytes, again.size_bytes); /* the same picture either way */
+    settings.width = 640;
+    ck_assert(!codec_jpeg.adapt(codec, &settings));
+    codec_jpeg.close(codec);
+    kit_frame_free(&rgb);
+    kit_frame_free(&bgra);
+}
+END_TEST
+
+START_TEST(a_slot_too_small_gets_a_worse_picture)
+{
+    struct kit_frame kit = kit_frame_make(PIXEL_RGB24, 320, 240, 0, 0);
+    struct codec *codec = codec_open(320, 240, 95);
+    struct codec_packet packet;
+    int sampling;
+
+    ck_assert_int_eq(encode(codec, &kit, PACKET_BYTES, &packet), 0);
+    size_t full_bytes = packet.size_bytes;
+    ck_assert_int_eq(encode(codec, &kit, full_bytes + 1, &packet), 0); /* libjpeg needs one spare */
+    ck_assert(!packet.degraded);
+    ck_assert_int_eq(encode(codec, &kit, full_bytes, &packet), 0);
+    ck_assert(packet.degraded);
+    struct kit_image image = decode(&packet, &sampling);
+    ck_assert(kit_psnr(&image, &kit.frame, 0) >= 25);
+    free(image.pixels);
+    codec_jpeg.close(codec);
+    kit_frame_free(&kit);
+}
+END_TEST
+
+START_TEST(a_slot_too_small_for_any_quality_loses_only_that_picture)
+{
+    struct kit_frame kit = kit_frame_make(PIXEL_RGB24, 320, 240, 0, 0);
+    struct codec *codec = codec_open(320, 240, 80);
+    struct codec_packet packet;
+    int sampling;
+
+    for (size_t bytes_max = 0; bytes_max < 1000; bytes_max += 37)
+        ck_assert_int_eq(encode(codec, &kit, bytes_max, &packet), -EMSGSIZE);
+    ck_assert_int_eq(encode(codec, &kit, PACKET_BYTES, &packet), 0);
+    ck_assert(!packet.degraded);
+    struct kit_image image = decode(&packet, &sampling);
+    ck_assert(kit_psnr(&image, &kit.frame, 0) >= 30);
+    free(image.pixels);
+    codec_jpeg.close(codec);
+    kit_frame_free(&kit);
+}
+END_TEST
+
+/* The source cannot be written, and what the codec keeps would not hold a tenth of a picture. */
+START_TEST(no_picture_is_copied)
+{
+    struct kit_frame kit = kit_frame_make(PIXEL_RGB24, 1280, 720, RING_FRAME_BOTTOM_UP, 0);
+    struct mallinfo2 before = mallinfo2();
+    struct codec *codec = codec_open(1280, 720, 80);
+    struct codec_packet packet;
+
+    ck_assert_int_eq(encode(codec, &kit, PACKET_BYTES, &packet), 0);
+    struct mallinfo2 after = mallinfo2();
+    size_t kept = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
+    ck_assert_uint_lt(kept * 10, kit.frame.payload_bytes);
+    codec_jpeg.close(codec);
+    kit_frame_free(&kit);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("jpeg");
+    TCase *cases = tcase_create("jpeg");
+    int layouts = sizeof(colour_layouts) / sizeof(colour_layouts[0]);
+
+    tcase_add_loop_test(cases, every_colour_layout_is_read_in_place, 0, layouts);
+    tcase_add_loop_test(cases, bottom_up_rows_come_out_upright, 0, layouts);
+    tcase_add_test(cases, odd_sizes_keep_their_size);
+    tcase_add_test(cases, grey_stays_grey);
+    tcase_add_test(cases, one_codec_serves_changing_layouts_and_qualities);
+    tcase_add_test(cases, a_slot_too_small_gets_a_worse_picture);
+    tcase_add_test(cases, a_slot_too_small_for_any_quality_loses_only_that_picture);
+    tcase_add_test(cases, no_picture_is_copied);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
