@@ -72,7 +72,13 @@ function freshRobot() {
 }
 
 function currentSafety() {
-  return describeSafety({ state: freshSafety(), gate, pictureFresh: shownState() === 'live' });
+  const state = shownState();
+  return describeSafety({
+    connected: CONNECTED.has(state),
+    state: freshSafety(),
+    gate,
+    pictureFresh: state === 'live',
+  });
 }
 
 function showDrive() {
@@ -187,6 +193,10 @@ function attachControls() {
 }
 
 function start() {
+  if (!HTMLCanvasElement.prototype.transferControlToOffscreen) {
+    panels.showNotice('This browser is too old for the viewer. Use a current Chromium, Firefox or Safari.');
+    return;
+  }
   panels.buildLatency();
   attachControls();
   worker.onmessage = ({ data }) => onWorker[data.type]?.(data);

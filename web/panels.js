@@ -194,6 +194,7 @@ export function showButtons({ connected, mode, paused }) {
   element('clear').disabled = !connected || mode !== 'ESTOP';
   element('reset').disabled = !connected;
   element('pause').disabled = !connected;
+  document.querySelector('.codec').disabled = !connected;
   setText('pause', paused ? 'Resume' : 'Pause');
 }
 

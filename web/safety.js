@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the safety state means, in words for the operator: the state, why, and the way out.
 
-const SEVERITY = { ARMED: 0, UNKNOWN: 1, HOLD: 2, ESTOP: 3 };
-
 const HOLD_REASONS = {
-  starting: ['The simulator is waiting for the first command.', 'Hold Space and drive.'],
+  starting: ['The simulator is waiting for the first command.', 'Hold Space or the pad and drive.'],
   no_video: ['The picture is missing or too old to drive by.', 'Motion is allowed again as soon as the picture is back.'],
   no_viewer: ['Nobody was watching, so motion is blocked.', 'Motion is allowed again with the first picture.'],
-  cmd_timeout: ['Drive commands stopped coming.', 'Hold Space and drive.'],
-  stale_seq: ['A newer command was already obeyed.', 'Hold Space and drive.'],
+  cmd_timeout: ['Drive commands stopped coming.', 'Hold Space or the pad and drive.'],
+  stale_seq: ['A newer command was already obeyed.', 'Hold Space or the pad and drive.'],
   expired: ['Commands arrive too late.', 'Check the connection, then drive again.'],
 };
 
@@ -36,18 +34,24 @@ function describeHold(reason) {
 }
 
 /**
- * {mode, reason, remedy} of the worse of the two: the simulator's telemetry.safety.state and the
- * server's telemetry.safety.video_gate. Both may be null: not heard of, or too long ago.
+ * {mode, reason, remedy} from the simulator's telemetry.safety.state and the server's
+ * telemetry.safety.video_gate; the worse of the two counts. Both may be null: not heard of, or
+ * too long ago.
  */
-export function describeSafety({ state, gate, pictureFresh }) {
-  const own = state?.mode in SEVERITY ? state.mode : 'UNKNOWN';
-  const server = gate?.gated ? gate.mode : 'ARMED';
-  if (SEVERITY[server] > SEVERITY[own]) {
-    return server === 'ESTOP' ? describeEstop('video_timeout', pictureFresh) : describeHold('no_video');
+export function describeSafety({ connected, state, gate, pictureFresh }) {
+  if (!connected) {
+    return {
+      mode: 'UNKNOWN',
+      reason: 'Not connected, so the state of the robot is not known.',
+      remedy: 'The viewer connects by itself as soon as the server answers.',
+    };
   }
-  if (own === 'ESTOP') return describeEstop(state.reason, pictureFresh);
-  if (own === 'HOLD') return describeHold(state.reason);
-  if (own === 'ARMED') {
+  if (state?.mode === 'ESTOP') return describeEstop(state.reason, pictureFresh);
+  if (gate?.gated) {
+    return gate.mode === 'ESTOP' ? describeEstop('video_timeout', pictureFresh) : describeHold('no_video');
+  }
+  if (state?.mode === 'HOLD') return describeHold(state.reason);
+  if (state?.mode === 'ARMED') {
     return { mode: 'ARMED', reason: 'The robot obeys drive commands.', remedy: '' };
   }
   return {
