@@ -3,19 +3,20 @@
  * The message bus: subjects with dots, payloads of bytes, publish and subscribe. Two kinds
  * behind one interface, chosen by the URL:
  *
- *   nats://host:4222       a NATS server (nats.c). Reconnects for ever, waits for a server that
- *                          is not there yet, buffers nothing while it is away.
- *   ipc:///dir             local ZeroMQ sockets <dir>/bus.in and <dir>/bus.out. Exactly one
- *                          process, simcastd, opens the bus with `serve` and forwards between
- *                          all others; when it dies the others reconnect by themselves.
+ *   nats://host:4222       a NATS server (nats.c); tls:// likewise. Reconnects for ever, waits
+ *                          for a server that is not there yet, buffers nothing while it is away.
+ *   ipc:///dir             local ZeroMQ sockets in /dir. Exactly one process, simcastd, opens
+ *                          the bus with `serve` and forwards between all others; when it dies
+ *                          the others reconnect by themselves.
  *
- * What a bus publishes does not come back to its own subscriptions.
+ * What a bus publishes does not come back to its own subscriptions, and nothing that was
+ * published before a connection was lost is sent after it is back.
  *
  * Stop travels alone: BUS_LANE_STOP has its own connection, so that no queue of motion or
- * telemetry is ever in front of it.
+ * telemetry is ever in front of it, and its own mailbox, which bus_take empties first.
  *
- * Thread: publish, poll and close from the one thread that opened it. Messages arrive in a
- * mailbox that the opener reads, whatever thread the library uses.
+ * Source: docs/bus.md. Thread: publish, take and close from the one thread that opened it.
+ * Messages arrive in mailboxes that the opener reads, whatever thread the library uses.
  */
 #ifndef SIMCAST_BUS_BUS_H
 #define SIMCAST_BUS_BUS_H
@@ -29,30 +30,43 @@ struct bus;
 enum bus_lane {
     BUS_LANE_NORMAL,
     BUS_LANE_STOP,
+    BUS_LANE_COUNT,
 };
 
 enum bus_state {
     BUS_CONNECTING, /* never connected yet, or lost and trying */
-    BUS_CONNECTED,
+    BUS_CONNECTED,  /* both lanes */
 };
 
 #define BUS_SUBSCRIPTIONS_MAX 8
+#define BUS_SUBJECT_BYTES_MAX 255
+#define BUS_PAYLOAD_BYTES_MAX (1u << 20)
+#define BUS_STOP_PAYLOAD_BYTES_MAX (1u << 16)
 
 struct bus_config {
-    const char *url;
-    const char *name; /* who we are, for the server's logs */
+    const char *url;  /* may hold "user:password@", which is never logged */
+    const char *name; /* who we are, for the server's logs; NULL: "simcast" */
     bool serve;       /* ipc only: bind and forward; ignored for nats */
-    /* Patterns with "*" and a trailing ">" as NATS reads them; NULL-terminated. */
+    /*
+     * Patterns with "*" and a trailing ">" as NATS reads them; NULL-terminated. Where two of them
+     * overlap, NATS delivers what matches both twice.
+     */
     const char *subscriptions[BUS_SUBSCRIPTIONS_MAX + 1];
-    size_t mailbox_bytes; /* bound of undelivered messages; 0: 4 MiB */
+    /*
+     * A pattern of what must never wait behind other messages, such as "command.genesis.estop":
+     * it arrives through the stop connection and bus_take returns it first. Subscribed in
+     * addition to the above and delivered once. NULL: none.
+     */
+    const char *stop_subscription;
+    size_t mailbox_bytes; /* bound of undelivered messages; 0: 4 MiB, at least 64 KiB */
 };
 
 struct bus_counters {
-    uint64_t published;
-    uint64_t received;
+    uint64_t published;   /* handed to the connection */
+    uint64_t received;    /* put into the mailbox */
     uint64_t dropped_out; /* published while the bus was away, or refused by it */
     uint64_t dropped_in;  /* the mailbox was full */
-    uint64_t reconnects;
+    uint64_t reconnects;  /* of the normal lane */
 };
 
 struct bus_message {
@@ -63,27 +77,34 @@ struct bus_message {
 
 /*
  * Opens the bus; a server that is not there is waited for, not an error. Strings in `config` are
- * copied. On success the caller owns *ret_bus.
- * Errors: -EINVAL a URL of neither kind, -EADDRINUSE `serve` and another process serves there,
- * -ENOMEM, -EACCES, or what the system said when an ipc socket could not be bound.
+ * copied. On success the caller owns *ret_bus. Does not block on the network.
+ * Errors: -EINVAL a URL of neither kind or a pattern that is none, -EADDRINUSE `serve` and another
+ * living process serves there, -ENOMEM, -EACCES, -ENOENT, -ENAMETOOLONG or what else the system
+ * said when an ipc socket could not be made there.
  */
 int bus_open(const struct bus_config *config, struct bus **ret_bus);
 
-/* Takes NULL. Flushes what was published for at most 200 ms, then closes. */
+/*
+ * Takes NULL. Sends what was published for at most 200 ms, then closes. An attempt to connect to
+ * a NATS server that is under way is waited for: at most 1 s plus the look-up of its name.
+ */
 void bus_close(struct bus *bus);
 
 /*
- * Copies the payload and returns at once. Errors: -EPIPE the bus is away (the message is
- * dropped: nothing old is ever replayed), -EMSGSIZE over 1 MiB, -EAGAIN the lane is full.
+ * Copies the message and returns at once; the library's thread sends it. The payload may be
+ * without the final NUL. Errors: -EPIPE the bus is away (the message is dropped: nothing old is
+ * ever replayed), -EMSGSIZE over BUS_PAYLOAD_BYTES_MAX or, on the stop lane,
+ * BUS_STOP_PAYLOAD_BYTES_MAX, -EAGAIN the lane is full, -EINVAL not a subject: 1 to 255 printable
+ * bytes without spaces and wildcards, no empty token.
  */
 int bus_publish(struct bus *bus, enum bus_lane lane, const struct bus_message *message);
 
-/* Readable while messages wait; level-triggered. Borrowed. */
+/* Readable while messages wait; level-triggered. Borrowed: do not read or close it. */
 int bus_fd(const struct bus *bus);
 
 /*
- * Takes the oldest message; its strings are valid until the next bus_take or bus_close.
- * Errors: -EAGAIN none.
+ * Takes the oldest message of the stop lane, or else the oldest other one; its strings are valid
+ * until the next bus_take or bus_close. Errors: -EAGAIN none.
  */
 int bus_take(struct bus *bus, struct bus_message *ret_message);
 

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owns the NATS connections: one thread per lane makes one, keeps it, and makes the next.
+ *
+ * nats.c could reconnect by itself, but it would keep what was published while it was away and
+ * send it later: a reconnect buffer of 0 means its default of 8 MiB, and a buffer of 1 still
+ * takes one message. It also holds its lock while it connects, which would block a publisher.
+ * So its reconnection is off: a connection that is lost is destroyed with all it holds, and the
+ * lane's thread makes a new one, waiting longer and longer, with jitter.
+ *
+ * The library's callbacks may still run after a connection was destroyed. They see only a
+ * session, which they share with the lane by reference count and which no longer leads to the
+ * bus once the lane has detached it.
+ *
+ * A write that the server does not take within WRITE_DEADLINE_MS, or pings that it leaves
+ * unanswered for about 3 s, count as a lost connection.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <nats/nats.h>
+
+#include "base/log.h"
+#include "bus/core.h"
+
+#define CONNECT_TIMEOUT_MS 1000
+#define WRITE_DEADLINE_MS 500
+#define PING_INTERVAL_MS 1000
+#define PINGS_OUT_MAX 2
+#define RETRY_MS_MIN 50
+#define RETRY_MS_MAX 2000
+
+/* Marks what came from ourselves where two connections make the server's no_echo blind. */
+#define SENDER_HEADER "Simcast-Sender"
+#define SENDER_TEXT_BYTES (2 * BUS_SENDER_BYTES + 1)
+
+/* What a connection's callbacks may touch. One reference each: the lane, the closed callback,
+ * every subscription. */
+struct session {
+    pthread_mutex_t lock;
+    struct bus *bus; /* NULL once detached */
+    enum bus_lane lane;
+    int lost_fd; /* eventfd: the connection is closed */
+    unsigned references;
+};
+
+struct lane {
+    struct bus *bus;
+    enum bus_lane lane;
+    bool started;
+    pthread_t thread;
+    natsConnection *connection;
+    natsSubscription *subscriptions[BUS_SUBSCRIPTIONS_MAX];
+    unsigned subscription_count;
+    struct session *session;
+    natsStatus last_failure; /* so that one cause is logged once */
+};
+
+struct nats_driver_state {
+    struct lane lanes[BUS_LANE_COUNT];
+};
+
+static struct session *session_create(struct bus *bus, enum bus_lane lane)
+{
+    struct session *session = calloc(1, sizeof(*session));
+
+    if (!session)
+        return NULL;
+    session->lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (session->lost_fd < 0) {
+        free(session);
+        return NULL;
+    }
+    pthread_mutex_init(&session->lock, NULL);
+    session->bus = bus;
+    session->lane = lane;
+    session->references = 1;
+    return session;
+}
+
+static void session_ref(struct session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    session->references++;
+    pthread_mutex_unlock(&session->lock);
+}
+
+static void session_unref(void *closure)
+{
+    struct session *session = closure;
+
+    pthread_mutex_lock(&session->lock);
+    unsigned left = --session->references;
+    pthread_mutex_unlock(&session->lock);
+    if (left > 0)
+        return;
+    close(session->lost_fd);
+    pthread_mutex_destroy(&session->lock);
+    free(session);
+}
+
+static void on_closed(natsConnection *connection, void *closure)
+{
+    struct session *session = closure;
+
+    (void)connection;
+    eventfd_write(session->lost_fd, 1);
+    session_unref(session);
+}
+
+/* Without a handler of ours the library would print to stderr. The counters tell what matters. */
+static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status,
+                     void *closure)
+{
+    (void)connection;
+    (void)subscription;
+    (void)closure;
+    log_debug("bus: nats reports: %s", natsStatus_GetText(status));
+}
+
+static void sender_text(const struct bus *bus, char text[SENDER_TEXT_BYTES])
+{
+    for (unsigned i = 0; i < BUS_SENDER_BYTES; i++)
+        snprintf(text + 2 * (size_t)i, 3, "%02x", bus->sender[i]);
+}
+
+static bool is_own(const struct bus *bus, natsMsg *message)
+{
+    const char *sender;
+    char own[SENDER_TEXT_BYTES];
+
+    if (natsMsgHeader_Get(message, SENDER_HEADER, &sender) != NATS_OK)
+        return false;
+    sender_text(bus, own);
+    return strcmp(sender, own) == 0;
+}
+
+/*
+ * The normal connection sees what the stop connection is for as well, when a wider pattern
+ * covers it: it leaves that to the other one.
+ */
+static void on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *message,
+                       void *closure)
+{
+    struct session *session = closure;
+    enum bus_lane lane;
+
+    (void)connection;
+    (void)subscription;
+    pthread_mutex_lock(&session->lock);
+    struct bus *bus = session->bus;
+    if (bus && bus_wants(bus, natsMsg_GetSubject(message), &lane) && lane == session->lane &&
+        !is_own(bus, message))
+        bus_deliver(bus, lane,
+                    &(struct bus_message){
+                        .subject = natsMsg_GetSubject(message),
+                        .payload = natsMsg_GetData(message),
+                        .payload_bytes = (size_t)natsMsg_GetDataLength(message),
+                    });
+    pthread_mutex_unlock(&session->lock);
+    natsMsg_Destroy(message);
+}
+
+static natsStatus make_options(const struct lane *lane, natsOptions **ret_options)
+{
+    natsOptions *options = NULL;
+    natsStatus status = natsOptions_Create(&options);
+
+    if (status == NATS_OK)
+        status = natsOptions_SetURL(options, lane->bus->url);
+    if (status == NATS_OK)
+        status = natsOptions_SetName(options, lane->bus->name);
+    if (status == NATS_OK)
+        status = natsOptions_SetAllowReconnect(options, false);
+    if (status == NATS_OK)
+        status = natsOptions_SetNoEcho(options, true);
+    if (status == NATS_OK)
+        status = natsOptions_SetSendAsap(options, true);
+    if (status == NATS_OK)
+        status = natsOptions_SetTimeout(options, CONNECT_TIMEOUT_MS);
+    if (status == NATS_OK)
+        status = natsOptions_SetWriteDeadline(options, WRITE_DEADLINE_MS);
+    if (status == NATS_OK)
+        status = natsOptions_SetPingInterval(options, PING_INTERVAL_MS);
+    if (status == NATS_OK)
+        status = natsOptions_SetMaxPingsOut(options, PINGS_OUT_MAX);
+    if (status == NATS_OK)
+        status = natsOptions_SetErrorHandler(options, on_error, NULL);
+    if (status == NATS_OK)
+        status = natsOptions_SetClosedCB(options, on_closed, lane->session);
+    if (status != NATS_OK) {
+        natsOptions_Destroy(options);
+        return status;
+    }
+    *ret_options = options;
+    return NATS_OK;
+}
+
+static natsStatus subscribe(struct lane *lane, const char *pattern)
+{
+    natsSubscription *subscription = NULL;
+    natsStatus status = natsConnection_Subscribe(&subscription, lane->connection, pattern,
+                                                 on_message, lane->session);
+
+    if (status != NATS_OK)
+        return status;
+    lane->subscriptions[lane->subscription_count++] = subscription;
+    session_ref(lane->session);
+    status = natsSubscription_SetOnCompleteCB(subscription, session_unref, lane->session);
+    return status;
+}
+
+static natsStatus subscribe_all(struct lane *lane)
+{
+    const struct bus *bus = lane->bus;
+    natsStatus status = NATS_OK;
+
+    if (lane->lane == BUS_LANE_STOP)
+        return bus->stop_pattern ? subscribe(lane, bus->stop_pattern) : NATS_OK;
+    for (unsigned i = 0; i < bus->pattern_count && status == NATS_OK; i++)
+        status = subscribe(lane, bus->patterns[i]);
+    return status;
+}
+
+static void lane_disconnect(struct lane *lane)
+{
+    pthread_mutex_lock(&lane->session->lock);
+    lane->session->bus = NULL;
+    pthread_mutex_unlock(&lane->session->lock);
+    for (unsigned i = 0; i < lane->subscription_count; i++)
+        natsSubscription_Destroy(lane->subscriptions[i]);
+    lane->subscription_count = 0;
+    natsConnection_Destroy(lane->connection);
+    lane->connection = NULL;
+    session_unref(lane->session);
+    lane->session = NULL;
+}
+
+/* The closing flush makes sure that the server has the subscriptions before the link is up. */
+static natsStatus lane_connect(struct lane *lane)
+{
+    natsOptions *options = NULL;
+
+    lane->session = session_create(lane->bus, lane->lane);
+    if (!lane->session)
+        return NATS_NO_MEMORY;
+    natsStatus status = make_options(lane, &options);
+    if (status == NATS_OK) {
+        session_ref(lane->session);
+        status = natsConnection_Connect(&lane->connection, options);
+        if (status != NATS_OK)
+            session_unref(lane->session); /* on_closed belongs to connections that were made */
+        natsOptions_Destroy(options);
+    }
+    if (status == NATS_OK)
+        status = subscribe_all(lane);
+    if (status == NATS_OK)
+        status = natsConnection_FlushTimeout(lane->connection, CONNECT_TIMEOUT_MS);
+    if (status != NATS_OK)
+        lane_disconnect(lane);
+    return status;
+}
+
+/*
+ * no_echo works per connection, so a message that goes out on one lane and comes back on the
+ * other carries its sender. Servers older than 2.2 have no headers: there it goes without.
+ */
+static natsStatus publish(struct lane *lane, const struct bus_message *out)
+{
+    natsMsg *message = NULL;
+    char sender[SENDER_TEXT_BYTES];
+    enum bus_lane wanted;
+
+    bool comes_back = bus_wants(lane->bus, out->subject, &wanted) && wanted != lane->lane &&
+                      natsConnection_HasHeaderSupport(lane->connection) == NATS_OK;
+    natsStatus status =
+        natsMsg_Create(&message, out->subject, NULL, out->payload, (int)out->payload_bytes);
+    if (status == NATS_OK && comes_back) {
+        sender_text(lane->bus, sender);
+        status = natsMsgHeader_Set(message, SENDER_HEADER, sender);
+    }
+    if (status == NATS_OK)
+        status = natsConnection_PublishMsg(lane->connection, message);
+    natsMsg_Destroy(message);
+    return status;
+}
+
+/* Sends what waits. A server may take less than 1 MiB; that is no reason to give it up. */
+static natsStatus publish_waiting(struct lane *lane)
+{
+    struct bus_message message;
+
+    while (bus_next_out(lane->bus, lane->lane, &message) == 0) {
+        natsStatus status = publish(lane, &message);
+        bus_sent(lane->bus, status == NATS_OK);
+        if (status != NATS_OK && status != NATS_MAX_PAYLOAD)
+            return status;
+    }
+    return NATS_OK;
+}
+
+enum wake { WAKE_QUIT, WAKE_LOST, WAKE_WORK };
+
+static enum wake lane_wait(const struct lane *lane)
+{
+    struct pollfd fds[] = {
+        {.fd = lane->bus->quit_fd, .events = POLLIN},
+        {.fd = lane->session->lost_fd, .events = POLLIN},
+        {.fd = mailbox_fd(lane->bus->outbox[lane->lane]), .events = POLLIN},
+    };
+
+    while (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0)
+        ;
+    if (fds[0].revents)
+        return WAKE_QUIT;
+    return fds[1].revents ? WAKE_LOST : WAKE_WORK;
+}
+
+static void lane_serve(struct lane *lane)
+{
+    const char *why = "connection lost, waiting for the server";
+    enum wake wake;
+
+    bus_link_up(lane->bus, lane->lane);
+    do {
+        wake = lane_wait(lane);
+        if (wake == WAKE_LOST)
+            break;
+        if (publish_waiting(lane) != NATS_OK) {
+            why = "the server takes no more, connecting anew";
+            break;
+        }
+    } while (wake == WAKE_WORK);
+    if (wake == WAKE_QUIT) {
+        natsConnection_FlushTimeout(lane->connection, BUS_CLOSE_FLUSH_MS);
+        why = "closed";
+    }
+    bus_link_down(lane->bus, lane->lane, why);
+}
+
+static void report_failure(struct lane *lane, natsStatus status)
+{
+    if (status == lane->last_failure)
+        return;
+    lane->last_failure = status;
+    if (lane->lane == BUS_LANE_NORMAL)
+        log_warning("bus %s: cannot connect (%s), trying again until it works",
+                    lane->bus->shown_url, natsStatus_GetText(status));
+}
+
+/* Waits between half and all of `wait_ms`. Returns false when the bus closes meanwhile. */
+static bool wait_to_retry(const struct lane *lane, unsigned wait_ms)
+{
+    struct pollfd quit = {.fd = lane->bus->quit_fd, .events = POLLIN};
+    uint32_t random = 0;
+
+    if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+        random = 0;
+    return poll(&quit, 1, (int)(wait_ms / 2 + random % (wait_ms / 2 + 1))) == 0;
+}
+
+static void *lane_run(void *arg)
+{
+    struct lane *lane = arg;
+    unsigned wait_ms = RETRY_MS_MIN;
+
+    do {
+        natsStatus status = lane_connect(lane);
+        if (status == NATS_OK) {
+            lane_serve(lane);
+            lane_disconnect(lane);
+            lane->last_failure = NATS_OK;
+            wait_ms = RETRY_MS_MIN;
+        } else {
+            report_failure(lane, status);
+            wait_ms = 2 * wait_ms < RETRY_MS_MAX ? 2 * wait_ms : RETRY_MS_MAX;
+        }
+    } while (wait_to_retry(lane, wait_ms));
+    nats_ReleaseThreadMemory();
+    return NULL;
+}
+
+static void nats_stop(struct bus *bus)
+{
+    struct nats_driver_state *state = bus->driver_state;
+
+    for (int i = 0; i < BUS_LANE_COUNT; i++)
+        if (state->lanes[i].started)
+            pthread_join(state->lanes[i].thread, NULL);
+    free(state);
+}
+
+static int nats_start(struct bus *bus)
+{
+    struct nats_driver_state *state = calloc(1, sizeof(*state));
+
+    if (!state)
+        return -ENOMEM;
+    bus->driver_state = state;
+    for (int i = 0; i < BUS_LANE_COUNT; i++) {
+        struct lane *lane = &state->lanes[i];
+        *lane = (struct lane){.bus = bus, .lane = (enum bus_lane)i};
+        int result = bus_thread_start(&lane->thread, lane_run, lane);
+        if (result < 0) {
+            eventfd_write(bus->quit_fd, 1);
+            nats_stop(bus);
+            return result;
+        }
+        lane->started = true;
+    }
+    return 0;
+}
+
+const struct bus_driver bus_nats_driver = {.start = nats_start, .stop = nats_stop};

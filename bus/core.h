@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the two kinds of bus share, private to this folder. A driver runs its own threads; they
+ * meet the opener in mailboxes, one per lane and direction, and in `link`.
+ *
+ * A lane's link counts its ups and downs: odd is connected. A message is tagged with the link
+ * under which it was published and is dropped if the link has changed before it is sent, so
+ * nothing outlives the connection that it was meant for.
+ *
+ * Thread: stated at each function; the driver's threads never touch the caller's side.
+ */
+#ifndef SIMCAST_BUS_CORE_H
+#define SIMCAST_BUS_CORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/mailbox.h"
+#include "bus/bus.h"
+
+#define BUS_SENDER_BYTES 8
+#define BUS_CLOSE_FLUSH_MS 200
+
+struct bus_driver {
+    /* Starts the driver's threads; on success sets bus->driver_state. Errors: as bus_open. */
+    int (*start)(struct bus *bus);
+    /* Ends them after bus->quit_fd became readable. Not called when start failed. */
+    void (*stop)(struct bus *bus);
+};
+
+extern const struct bus_driver bus_nats_driver;
+extern const struct bus_driver bus_local_driver;
+
+struct bus {
+    const struct bus_driver *driver;
+    void *driver_state;
+
+    /* Constant after bus_open. */
+    char *url;
+    char *shown_url; /* without user and password */
+    char *name;
+    bool serve;
+    char *patterns[BUS_SUBSCRIPTIONS_MAX];
+    unsigned pattern_count;
+    char *stop_pattern; /* or NULL */
+    uint8_t sender[BUS_SENDER_BYTES];
+
+    int quit_fd;  /* eventfd, readable for ever once the bus closes */
+    int inbox_fd; /* epoll over both inboxes */
+    struct mailbox *outbox[BUS_LANE_COUNT];
+    struct mailbox *inbox[BUS_LANE_COUNT];
+
+    _Atomic uint32_t link[BUS_LANE_COUNT];
+    _Atomic uint64_t published;
+    _Atomic uint64_t received;
+    _Atomic uint64_t dropped_out;
+    _Atomic uint64_t dropped_in;
+    _Atomic uint64_t reconnects;
+};
+
+/* Starts a thread that no signal is delivered to. Errors: -EAGAIN and so on. */
+int bus_thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg);
+
+/* Driver's thread of that lane. Marks it connected, from when bus_publish accepts. Logs it. */
+void bus_link_up(struct bus *bus, enum bus_lane lane);
+/* Driver's thread of that lane. What is still in the outbox is dropped. Idempotent. Logs it. */
+void bus_link_down(struct bus *bus, enum bus_lane lane, const char *why);
+
+/*
+ * Driver's thread of that lane. The next message to send now; outdated ones are dropped. It stays
+ * valid until the next call. Errors: -EAGAIN none.
+ */
+int bus_next_out(struct bus *bus, enum bus_lane lane, struct bus_message *ret_message);
+/* Counts what became of it. */
+void bus_sent(struct bus *bus, bool accepted);
+
+/* Any thread. Whether somebody subscribed to it here; `ret_lane` says whose inbox it is for. */
+bool bus_wants(const struct bus *bus, const char *subject, enum bus_lane *ret_lane);
+/* Any thread. Puts it into the lane's inbox or counts it as dropped. */
+void bus_deliver(struct bus *bus, enum bus_lane lane, const struct bus_message *message);
+
+/* 1 to BUS_SUBJECT_BYTES_MAX printable bytes, no space, no wildcard, no empty token. */
+bool bus_subject_is_valid(const char *subject);
+
+#endif
