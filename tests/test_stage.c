@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The stage between real rings: the test plays the simulator and the viewer, and drives the stage
+ * itself, so the only other threads are the rings' doors.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <check.h>
+
+#include "base/clock.h"
+#include "encoder/stage.h"
+#include "tests/picture_kit.h"
+
+#define WIDTH 320
+#define HEIGHT 240
+#define WAIT_NS (3 * NS_PER_S)
+#define STREAM "front"
+
+static struct {
+    char dir[64];
+    struct stage_config config;
+    struct stage *stage;
+    struct ring_producer *simulator;
+    struct ring_consumer *viewer;
+    uint64_t frame_id;
+} world;
+
+static void open_simulator(void)
+{
+    struct ring_producer_config config = {.dir = world.dir,
+                                          .stream = STREAM,
+                                          .kind = RING_KIND_FRAMES,
+                                          .payload_bytes_max = 640 * 480 * 4};
+
+    ck_assert_int_eq(ring_producer_open(&config, &world.simulator), 0);
+}
+
+static void open_viewer(void)
+{
+    struct ring_consumer_config config = {
+        .dir = world.dir, .stream = STREAM, .kind = RING_KIND_PACKETS};
+
+    ck_assert_int_eq(ring_consumer_open(&config, &world.viewer), 0);
+    ring_consumer_want(world.viewer, true);
+}
+
+static void open_stage(void)
+{
+    ck_assert_int_eq(stage_open(&world.config, &world.stage), 0);
+}
+
+static void set_up(void)
+{
+    snprintf(world.dir, sizeof(world.dir), "/tmp/test_stage.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(world.dir));
+    world.config = (struct stage_config){
+        .dir = world.dir,
+        .stream = STREAM,
+        .settings = {.codec = VIDEO_CODEC_H264,
+                     .jpeg_quality = 80,
+                     .bitrate_bps = 4000000,
+                     .preset = "ultrafast"},
+        .choice = CODER_X264,
+        .crc = true,
+        .packet_bytes_max = 256 * 1024,
+    };
+    open_simulator();
+    open_viewer();
+}
+
+static void tear_down(void)
+{
+    ring_consumer_close(world.viewer);
+    stage_close(world.stage);
+    ring_producer_close(world.simulator);
+    ck_assert_msg(rmdir(world.dir) == 0, "a socket is left in %s", world.dir);
+}
+
+/* One turn of the stage's loop, waiting a little for something to happen. */
+static void turn(void)
+{
+    struct pollfd fds[STAGE_POLL_FDS];
+
+    stage_poll_fds(world.stage, fds);
+    poll(fds, STAGE_POLL_FDS, 5);
+    while (stage_step(world.stage))
+        ;
+}
+
+static struct ring_demand simulator_demand(void)
+{
+    struct ring_demand demand;
+
+    ring_producer_demand(world.simulator, &demand);
+    return demand;
+}
+
+#define TURN_UNTIL(condition)                                                                      \
+    do {                                                                                           \
+        int64_t deadline_ns = clock_now_ns() + WAIT_NS;                                            \
+        while (!(condition)) {                                                                     \
+            ck_assert_msg(clock_now_ns() < deadline_ns, "never came: %s", #condition);             \
+            turn();                                                                                \
+        }                                                                                          \
+    } while (0)
+
+/* The viewer is attached and its wish for video has reached the simulator. */
+static void wait_wanted(void)
+{
+    struct ring_view view;
+
+    TURN_UNTIL((ring_acquire(world.viewer, RING_NEXT, &view) == -EAGAIN) &&
+               simulator_demand().wanting == 1);
+}
+
+static void publish(const struct kit_frame *kit, struct ring_frame frame)
+{
+    struct ring_loan loan;
+
+    ck_assert_int_eq(ring_loan(world.simulator, &loan), 0);
+    memcpy(loan.payload, kit->bytes, kit->mapped_bytes);
+    memset(loan.user, 0x5e, frame.user_bytes);
+    ck_assert_int_gt(ring_publish(world.simulator, &loan, &frame), 0);
+}
+
+static void show(uint32_t fourcc, uint32_t width, uint32_t height)
+{
+    struct kit_frame kit = kit_frame_make(fourcc, width, height, 0, 0);
+
+    kit.frame.frame_id = ++world.frame_id;
+    publish(&kit, kit.frame);
+    kit_frame_free(&kit);
+}
+
+/* Shows a frame and lets the stage have it. */
+static void show_and_turn(uint32_t width, uint32_t height)
+{
+    show(PIXEL_RGB24, width, height);
+    turn();
+}
+
+/* The next packet, checked by the wire's own rules. Release the view. */
+static struct video_packet_view next_packet(struct ring_view *ret_view)
+{
+    struct video_packet_view packet;
+
+    TURN_UNTIL(ring_acquire(world.viewer, RING_NEXT, ret_view) == 0);
+    ck_assert_int_eq(video_packet_parse(ret_view->payload, ret_view->frame.payload_bytes, &packet),
+                     0);
+    ck_assert_uint_eq(packet.header.crc32, video_crc32(packet.payload, packet.header.size));
+    ck_assert_int_eq(packet.header.flags & VIDEO_FLAG_KEYFRAME ? 1 : 0,
+                     ret_view->frame.flags & RING_FRAME_KEYFRAME ? 1 : 0);
+    return packet;
+}
+
+/* The header of the packet that the next frame becomes. */
+static struct video_header header_after(uint32_t width, uint32_t height)
+{
+    struct ring_view view;
+
+    show(PIXEL_RGB24, width, height);
+    struct video_header header = next_packet(&view).header;
+    ck_assert_uint_eq(view.frame.width, width);
+    ck_assert_uint_eq(view.frame.height, height);
+    ring_release(world.viewer, &view);
+    return header;
+}
+
+static void begin(void)
+{
+    open_stage();
+    wait_wanted();
+}
+
+START_TEST(a_frame_becomes_a_packet_and_keeps_its_story)
+{
+    struct kit_frame kit = kit_frame_make(PIXEL_RGB24, WIDTH, HEIGHT, RING_FRAME_BOTTOM_UP, 0);
+    struct ring_frame frame = kit.frame;
+    struct ring_view view;
+
+    begin();
+    frame.frame_id = 4711;
+    frame.user_bytes = 77;
+    frame.sim_time_ns = 123456789;
+    frame.stamp_ns[RING_STAGE_RENDERED] = clock_now_ns();
+    publish(&kit, frame);
+    struct video_packet_view packet = next_packet(&view);
+    ck_assert_uint_eq(packet.header.frame_id, 4711);
+    ck_assert_uint_eq(packet.header.codec, VIDEO_CODEC_H264);
+    ck_assert_uint_eq(packet.header.flags, VIDEO_FLAG_KEYFRAME);
+    ck_assert_uint_eq(packet.header.reserved,
+                      (uint32_t)(view.frame.stamp_ns[RING_STAGE_PUBLISHED] / 1000));
+    ck_assert_uint_eq(view.frame.frame_id, 4711);
+    ck_assert_uint_eq(view.frame.codec, VIDEO_CODEC_H264);
+    ck_assert_uint_eq(view.frame.fourcc, 0);
+    ck_assert_int_eq(view.frame.sim_time_ns, 123456789);
+    ck_assert_uint_eq(view.frame.user_bytes, 77);
+    for (unsigned i = 0; i < 77; i++)
+        ck_assert_uint_eq(((const uint8_t *)view.user)[i], 0x5e);
+    ck_assert_int_eq(view.frame.stamp_ns[RING_STAGE_RENDERED], frame.stamp_ns[RING_STAGE_RENDERED]);
+    for (unsigned stage = 1; stage < RING_STAGE_COUNT; stage++)
+        ck_assert_int_ge(view.frame.stamp_ns[stage], view.frame.stamp_ns[stage - 1]);
+    ring_release(world.viewer, &view);
+    kit_frame_free(&kit);
+}
+END_TEST
+
+START_TEST(packets_are_numbered_without_gaps_and_after_those_of_an_earlier_run)
+{
+    begin();
+    uint64_t seq = header_after(WIDTH, HEIGHT).frame_seq;
+    for (unsigned i = 1; i < 5; i++)
+        ck_assert_uint_eq(header_after(WIDTH, HEIGHT).frame_seq, seq + i);
+    stage_close(world.stage);
+    begin();
+    ck_assert_uint_gt(header_after(WIDTH, HEIGHT).frame_seq, seq + 4);
+}
+END_TEST
+
+START_TEST(nobody_watching_is_told_to_the_simulator_and_costs_nothing)
+{
+    begin();
+    header_after(WIDTH, HEIGHT);
+    ring_consumer_want(world.viewer, false);
+    TURN_UNTIL(simulator_demand().wanting == 0);
+    uint64_t encoded = stage_counts(world.stage).encoded;
+    for (unsigned i = 0; i < 10; i++)
+        show_and_turn(WIDTH, HEIGHT);
+    ck_assert_uint_eq(stage_counts(world.stage).encoded, encoded);
+    ring_consumer_want(world.viewer, true);
+    TURN_UNTIL(simulator_demand().wanting == 1);
+    show_and_turn(WIDTH, HEIGHT);
+    TURN_UNTIL(stage_counts(world.stage).encoded == encoded + 1);
+}
+END_TEST
+
+START_TEST(a_viewer_that_asks_gets_a_keyframe)
+{
+    begin();
+    ck_assert(header_after(WIDTH, HEIGHT).flags & VIDEO_FLAG_KEYFRAME);
+    ck_assert(!(header_after(WIDTH, HEIGHT).flags & VIDEO_FLAG_KEYFRAME));
+    int64_t asked_ns = clock_now_ns();
+    ring_consumer_request_keyframe(world.viewer);
+    while (!(header_after(WIDTH, HEIGHT).flags & VIDEO_FLAG_KEYFRAME))
+        ck_assert_int_lt(clock_now_ns() - asked_ns, NS_PER_S); /* long before one is due */
+}
+END_TEST
+
+START_TEST(settings_switch_the_codec_and_reach_the_simulator)
+{
+    struct stream_settings asked = {
+        .codec = VIDEO_CODEC_JPEG, .jpeg_quality = 40, .width = 640, .height = 480, .fps = 20};
+
+    begin();
+    ck_assert_uint_eq(header_after(WIDTH, HEIGHT).codec, VIDEO_CODEC_H264);
+    ring_consumer_settings(world.viewer, &asked);
+    TURN_UNTIL(simulator_demand().settings.width == 640);
+    ck_assert_uint_eq(simulator_demand().settings.height, 480);
+    ck_assert_uint_eq(simulator_demand().settings.fps, 20);
+    struct video_header header = header_after(WIDTH, HEIGHT);
+    ck_assert_uint_eq(header.codec, VIDEO_CODEC_JPEG);
+    ck_assert(header.flags & VIDEO_FLAG_KEYFRAME);
+    asked = (struct stream_settings){.codec = VIDEO_CODEC_H264, .fps = 240};
+    ring_consumer_settings(world.viewer, &asked);
+    TURN_UNTIL(simulator_demand().settings.fps == 240);
+    header = header_after(WIDTH, HEIGHT);
+    ck_assert_uint_eq(header.codec, VIDEO_CODEC_H264);
+    ck_assert(header.flags & VIDEO_FLAG_KEYFRAME);
+}
+END_TEST
+
+START_TEST(settings_that_cannot_be_kept_leave_the_stream_as_it_is)
+{
+    struct stream_settings asked = {
+        .codec = VIDEO_CODEC_HEVC, .jpeg_quality = 999, .preset = "nosuch", .fps = 240};
+
+    begin();
+    header_after(WIDTH, HEIGHT);
+    ring_consumer_settings(world.viewer, &asked);
+    TURN_UNTIL(simulator_demand().settings.fps == 240);
+    struct video_header header = header_after(WIDTH, HEIGHT);
+    ck_assert_uint_eq(header.codec, VIDEO_CODEC_H264);
+    ck_assert(!(header.flags & VIDEO_FLAG_KEYFRAME));
+}
+END_TEST
+
+START_TEST(another_bitrate_or_quality_needs_no_keyframe)
+{
+    struct stream_settings asked = {.bitrate_bps = 1000000, .jpeg_quality = 20, .fps = 240};
+
+    begin();
+    header_after(WIDTH, HEIGHT);
+    ring_consumer_settings(world.viewer, &asked);
+    TURN_UNTIL(simulator_demand().settings.fps == 240);
+    ck_assert(!(header_after(WIDTH, HEIGHT).flags & VIDEO_FLAG_KEYFRAME));
+}
+END_TEST
+
+START_TEST(another_picture_size_begins_with_a_keyframe)
+{
+    begin();
+    header_after(WIDTH, HEIGHT);
+    ck_assert(!(header_after(WIDTH, HEIGHT).flags & VIDEO_FLAG_KEYFRAME));
+    ck_assert(header_after(640, 480).flags & VIDEO_FLAG_KEYFRAME);
+    ck_assert(!(header_after(640, 480).flags & VIDEO_FLAG_KEYFRAME));
+    ck_assert(header_after(WIDTH, HEIGHT).flags & VIDEO_FLAG_KEYFRAME);
+}
+END_TEST
+
+START_TEST(a_restarted_simulator_begins_with_a_keyframe)
+{
+    begin();
+    uint64_t seq = header_after(WIDTH, HEIGHT).frame_seq;
+    ck_assert(!(header_after(WIDTH, HEIGHT).flags & VIDEO_FLAG_KEYFRAME));
+    ring_producer_close(world.simulator);
+    turn();
+    open_simulator();
+    TURN_UNTIL(simulator_demand().wanting == 1);
+    struct video_header header = header_after(WIDTH, HEIGHT);
+    ck_assert(header.flags & VIDEO_FLAG_KEYFRAME);
+    ck_assert_uint_eq(header.frame_seq, seq + 2);
+}
+END_TEST
+
+START_TEST(a_frame_that_lies_is_refused_and_the_next_one_encoded)
+{
+    struct kit_frame kit = kit_frame_make(PIXEL_RGB24, WIDTH, HEIGHT, 0, 0);
+    struct ring_frame lies[] = {kit.frame, kit.frame, kit.frame, kit.frame};
+
+    begin();
+    lies[0].height *= 2;
+    lies[1].stride_bytes = 1;
+    lies[2].fourcc = 0;
+    lies[3].width = UINT32_MAX;
+    for (unsigned i = 0; i < 4; i++) {
+        publish(&kit, lies[i]);
+        TURN_UNTIL(stage_counts(world.stage).refused == i + 1);
+    }
+    ck_assert_uint_eq(stage_counts(world.stage).encoded, 0);
+    ck_assert(header_after(WIDTH, HEIGHT).flags & VIDEO_FLAG_KEYFRAME);
+    kit_frame_free(&kit);
+}
+END_TEST
+
+START_TEST(a_slot_too_small_makes_worse_pictures_or_counts_them)
+{
+    struct stream_settings asked = {.codec = VIDEO_CODEC_JPEG, .jpeg_quality = 95};
+
+    struct kit_frame noise = kit_frame_make(PIXEL_GREY, 640, 480, 0, 0);
+    unsigned seed = 3;
+
+    printf("seed %u\n", seed);
+    mprotect(noise.bytes, noise.mapped_bytes, PROT_READ | PROT_WRITE);
+    for (size_t at = 0; at < noise.mapped_bytes; at++)
+        noise.bytes[at] = (uint8_t)(rand_r(&seed) >> 8);
+    world.config.packet_bytes_max = 8192;
+    begin();
+    ring_consumer_settings(world.viewer, &asked);
+    TURN_UNTIL(simulator_demand().settings_changes > 0);
+    ck_assert_uint_eq(header_after(WIDTH, HEIGHT).codec, VIDEO_CODEC_JPEG);
+    ck_assert_uint_eq(stage_counts(world.stage).degraded, 1);
+    publish(&noise, noise.frame); /* no quality fits */
+    TURN_UNTIL(stage_counts(world.stage).lost == 1);
+    header_after(WIDTH, HEIGHT);
+    kit_frame_free(&noise);
+}
+END_TEST
+
+START_TEST(no_more_than_the_asked_fps_are_encoded)
+{
+    begin();
+    struct stream_settings asked = {.fps = 10};
+    ring_consumer_settings(world.viewer, &asked);
+    TURN_UNTIL(simulator_demand().settings.fps == 10);
+    int64_t begin_ns = clock_now_ns();
+    while (clock_now_ns() - begin_ns < NS_PER_S)
+        show_and_turn(WIDTH, HEIGHT);
+    struct stage_counts counts = stage_counts(world.stage);
+    ck_assert_uint_ge(counts.encoded, 8);
+    ck_assert_uint_le(counts.encoded, 13);
+    ck_assert_uint_gt(counts.over_rate, counts.encoded);
+}
+END_TEST
+
+START_TEST(a_second_encoder_for_the_same_stream_is_refused)
+{
+    struct stage *second = NULL;
+
+    begin();
+    ck_assert_int_eq(stage_open(&world.config, &second), -EADDRINUSE);
+    ck_assert_ptr_null(second);
+    ck_assert(header_after(WIDTH, HEIGHT).flags & VIDEO_FLAG_KEYFRAME); /* the first lives on */
+}
+END_TEST
+
+START_TEST(without_nvenc_auto_encodes_with_libx264)
+{
+    char text[256];
+
+    world.config.choice = CODER_AUTO;
+    begin();
+    ck_assert_uint_eq(header_after(WIDTH, HEIGHT).codec, VIDEO_CODEC_H264);
+    stage_describe(world.stage, text, sizeof(text));
+    ck_assert_msg(strstr(text, "encoding 320x240") && strstr(text, "h264"), "\"%s\"", text);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("stage");
+    TCase *cases = tcase_create("stage");
+
+    tcase_add_checked_fixture(cases, set_up, tear_down);
+    tcase_add_test(cases, a_frame_becomes_a_packet_and_keeps_its_story);
+    tcase_add_test(cases, packets_are_numbered_without_gaps_and_after_those_of_an_earlier_run);
+    tcase_add_test(cases, nobody_watching_is_told_to_the_simulator_and_costs_nothing);
+    tcase_add_test(cases, a_viewer_that_asks_gets_a_keyframe);
+    tcase_add_test(cases, settings_switch_the_codec_and_reach_the_simulator);
+    tcase_add_test(cases, settings_that_cannot_be_kept_leave_the_stream_as_it_is);
+    tcase_add_test(cases, another_bitrate_or_quality_needs_no_keyframe);
+    tcase_add_test(cases, another_picture_size_begins_with_a_keyframe);
+    tcase_add_test(cases, a_restarted_simulator_begins_with_a_keyframe);
+    tcase_add_test(cases, a_frame_that_lies_is_refused_and_the_next_one_encoded);
+    tcase_add_test(cases, a_slot_too_small_makes_worse_pictures_or_counts_them);
+    tcase_add_test(cases, no_more_than_the_asked_fps_are_encoded);
+    tcase_add_test(cases, a_second_encoder_for_the_same_stream_is_refused);
+    tcase_add_test(cases, without_nvenc_auto_encodes_with_libx264);
+    tcase_set_timeout(cases, 30);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
