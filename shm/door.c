@@ -467,7 +467,7 @@ static int listen_at(struct door *door)
 {
     const struct sockaddr_un *address = &door->config.address;
     struct stat status;
-    int dir_fd;
+    int dir_fd = -1;
 
     door->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (door->listen_fd < 0)

@@ -224,7 +224,7 @@ int ring_producer_open(const struct ring_producer_config *config,
                        struct ring_producer **ret_producer)
 {
     struct door_config door_config = {.kind = config->kind};
-    struct geometry geometry;
+    struct geometry geometry = {0};
     int error = handoff_address(config->dir, config->stream, config->kind, &door_config.address);
 
     if (error == 0)
