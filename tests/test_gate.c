@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The gate at its limits, and against a second, simpler model of itself under random events.
- * SIMCAST_TEST_SEED repeats a random run, SIMCAST_TEST_EVENTS makes it longer.
+ * SIMCAST_SEED repeats a random run, SIMCAST_TEST_EVENTS makes it longer.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <check.h>
 
 #include "safety/gate.h"
+#include "tests/support.h"
 
 #define MS INT64_C(1000000)
 #define S (1000 * MS)
@@ -514,17 +514,9 @@ static bool model_step(struct model *m, const struct gate_event *event, int64_t 
 
 static uint64_t random_state;
 
-static uint64_t random_next(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
 static uint64_t random_below(uint64_t limit)
 {
-    return random_next() % limit;
+    return support_random(&random_state) % limit;
 }
 
 /* Mostly small steps; often exactly at a limit or 1 ns beside it; at times back, or far ahead. */
@@ -564,7 +556,7 @@ static struct gate_event random_event(void)
         .codec_changed = random_below(20) == 0,
         .is_velocity = random_below(4) != 0,
         .has_cmd_seq = random_below(4) != 0,
-        .cmd_seq = random_below(50) ? 1000 + random_below(400) : random_next(),
+        .cmd_seq = random_below(50) ? 1000 + random_below(400) : support_random(&random_state),
         .age_ns = (int64_t)random_below(400 * MS),
         .ttl_ns = random_below(2) ? 0 : (int64_t)random_below(800 * MS),
     };
@@ -641,27 +633,17 @@ static struct tally run_random(bool video, uint64_t events)
     return tally;
 }
 
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-
-    return text ? strtoull(text, NULL, 0) : otherwise;
-}
-
 START_TEST(agrees_with_the_model_on_random_events)
 {
     bool video = _i == 0;
-    uint64_t seed = setting("SIMCAST_TEST_SEED", (uint64_t)time(NULL) * 2654435761u + 1);
-    uint64_t events = setting("SIMCAST_TEST_EVENTS", 2000000);
+    const char *longer = getenv("SIMCAST_TEST_EVENTS");
+    uint64_t events = longer ? strtoull(longer, NULL, 0) : 2000000;
 
-    random_state = seed ? seed : 1;
-    printf("gate layer %d: SIMCAST_TEST_SEED=%" PRIu64 ", %" PRIu64 " events\n", video ? 2 : 3,
-           seed, events);
-    fflush(stdout);
+    random_state = support_seed(video ? "gate, layer 2" : "gate, layer 3");
     struct tally tally = run_random(video, events);
-    printf("  motion passed %" PRIu64 ", refused %" PRIu64 "; holds %" PRIu64 ", estops %" PRIu64
-           ", cleared %" PRIu64 "\n",
-           tally.passed, tally.refused, tally.holds, tally.estops, tally.cleared);
+    printf("  %" PRIu64 " events: motion passed %" PRIu64 ", refused %" PRIu64 "; holds %" PRIu64
+           ", estops %" PRIu64 ", cleared %" PRIu64 "\n",
+           events, tally.passed, tally.refused, tally.holds, tally.estops, tally.cleared);
     /* A run that never opens or never closes the gate proves nothing. */
     ck_assert_uint_gt(tally.passed, events / 100);
     ck_assert_uint_gt(tally.refused, events / 100);
