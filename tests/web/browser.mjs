@@ -3,6 +3,7 @@
 
 import { existsSync } from 'node:fs';
 import { chromium } from 'playwright-core';
+import { until } from './harness.mjs';
 
 const EXECUTABLE = '/usr/bin/chromium';
 // A name that is not localhost makes the page an insecure context, although nothing leaves the
@@ -24,7 +25,7 @@ export async function closeBrowser() {
   await browser?.close();
 }
 
-/** Opens a path of http://localhost:port and calls use(page); any error in the page fails it. */
+/** Opens a path of http://localhost:port and calls use(page); an error in the page fails it. */
 export async function withPage({ port, path = '/', insecure = false }, use) {
   browser ??= await chromium.launch({ executablePath: EXECUTABLE, args: FLAGS });
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
@@ -32,6 +33,9 @@ export async function withPage({ port, path = '/', insecure = false }, use) {
   try {
     const page = await context.newPage();
     page.on('pageerror', (error) => errors.push(error.message));
+    page.on('console', (message) => {
+      if (/Content Security Policy/.test(message.text())) errors.push(message.text());
+    });
     await page.goto(`http://${insecure ? INSECURE_HOST : 'localhost'}:${port}${path}`);
     await use(page);
     if (errors.length > 0) throw new Error(`the page threw: ${errors.join('; ')}`);
@@ -40,17 +44,15 @@ export async function withPage({ port, path = '/', insecure = false }, use) {
   }
 }
 
-/** Waits until the viewer's window.simcast fulfils condition(simcast, arg), polled in the page. */
+/** Waits until the viewer's window.simcast fulfils condition(simcast, arg), which runs in the page. */
 export async function untilViewer(page, condition, what, withinMs = 15000, arg = null) {
+  // An expression, and polled from here: the page's policy forbids eval, as it should.
+  const expression = `(${condition})(window.simcast, ${JSON.stringify(arg)})`;
   try {
-    await page.waitForFunction(
-      ([source, value]) => (0, eval)(`(${source})`)(window.simcast, value),
-      [condition.toString(), arg],
-      { polling: 20, timeout: withinMs },
-    );
+    await until(() => page.evaluate(expression), what, withinMs);
   } catch (error) {
     const state = await page.evaluate(() => JSON.stringify({ ...window.simcast })).catch(() => '?');
-    throw new Error(`not within ${withinMs} ms: ${what}; the viewer says ${state}`, { cause: error });
+    throw new Error(`${error.message}; the viewer says ${state}`, { cause: error });
   }
 }
 

@@ -6,16 +6,13 @@ import { needsBrowser, withPage } from './browser.mjs';
 import { test } from './harness.mjs';
 import { StandIn } from './stand_in.mjs';
 
-/** Calls run(module, argument) in a page of the viewer's origin; the result must be plain data. */
-async function inModule(name, run, argument = null) {
+/** Calls run(module) in a page of the viewer's origin; the result must be plain data. */
+async function inModule(name, run) {
   const server = await new StandIn().open();
   try {
     let result;
     await withPage({ port: server.port, path: '/icon.svg' }, async (page) => {
-      result = await page.evaluate(
-        async ([file, source, value]) => (0, eval)(`(${source})`)(await import(file), value),
-        [`/${name}`, run.toString(), argument],
-      );
+      result = await page.evaluate(`import('/${name}').then(${run})`);
     });
     return result;
   } finally {

@@ -114,7 +114,10 @@ export class StandIn {
     const name = request.url === '/' ? 'index.html' : basename(request.url);
     try {
       const body = await readFile(WEB_DIR + name);
-      response.writeHead(200, { 'content-type': TYPES[extname(name)] ?? 'text/plain' });
+      response.writeHead(200, {
+        'content-type': TYPES[extname(name)] ?? 'text/plain',
+        'content-security-policy': "default-src 'self'", // as strict as simcastd's
+      });
       response.end(body);
     } catch {
       response.writeHead(404).end();
