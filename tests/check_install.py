@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Installs a build into an empty directory: check_install.py SOURCE_ROOT BUILD_DIR CC [ARGS...].
+
+Looks whether everything is where a packager and a user would look for it, and builds and runs a
+small program against the installed C library with nothing but pkg-config's answer.
+Prints "ok NAME" or "not ok NAME: why" per expectation; exits 1 if one fails.
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+PROGRAMS = ["simcast", "simcastd", "simcast-encoder", "simcast-sim"]
+
+CONSUMER = r"""
+#include <stdio.h>
+#include <string.h>
+#include <simcast/shm/ring.h>
+
+int main(int argc, char **argv)
+{
+    struct ring_producer *producer;
+    struct ring_consumer *consumer;
+    struct ring_producer_config config = {.dir = argv[1], .stream = "test", .payload_bytes_max = 64};
+    struct ring_consumer_config consumer_config = {.dir = argv[1], .stream = "test"};
+    struct ring_frame frame = {.payload_bytes = 5, .flags = RING_FRAME_KEYFRAME};
+    struct ring_loan loan;
+    struct ring_view view;
+
+    if (argc != 2 || ring_producer_open(&config, &producer) < 0 ||
+        ring_consumer_open(&consumer_config, &consumer) < 0)
+        return 2;
+    while (ring_consumer_link(consumer) != RING_ATTACHED)
+        if (ring_consumer_wait(consumer, 5000) < 0 ||
+            ring_acquire(consumer, RING_LATEST, &view) != -11 /* EAGAIN */) {
+            if (ring_consumer_link(consumer) != RING_ATTACHED)
+                continue;
+            return 3;
+        }
+    if (ring_loan(producer, &loan) < 0)
+        return 4;
+    memcpy(loan.payload, "hello", 5);
+    ring_publish(producer, &loan, &frame);
+    if (ring_acquire(consumer, RING_LATEST, &view) < 0)
+        return 5;
+    printf("%.5s\n", (const char *)view.payload);
+    ring_release(consumer, &view);
+    ring_consumer_close(consumer);
+    ring_producer_close(producer);
+    return 0;
+}
+"""
+
+
+class Results:
+    """Prints each case and remembers whether one failed."""
+
+    def __init__(self):
+        self.failed = False
+
+    def expect(self, name, holds, why):
+        self.failed = self.failed or not holds
+        print(f"ok {name}" if holds else f"not ok {name}: {why}", flush=True)
+
+
+def run(command, **options):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False, **options)
+
+
+def option(build, name):
+    options = json.loads(run(["meson", "introspect", "--buildoptions", build]).stdout)
+    return next(entry["value"] for entry in options if entry["name"] == name)
+
+
+def check_places(results, destination, prefix):
+    """Every kind of file is where the file system hierarchy wants it."""
+    base = destination / prefix.lstrip("/")
+    for program in PROGRAMS:
+        path = base / "bin" / program
+        results.expect(f"bin/{program}", os.access(path, os.X_OK), f"{path} is not a program")
+    for pattern in ["share/simcast/web/index.html", "share/man/man1/simcast.1",
+                    "share/man/man1/simcast-demo.1",
+                    "share/bash-completion/completions/simcast",
+                    "lib/systemd/system/simcastd.service",
+                    "lib/systemd/system/simcast-encoder.service",
+                    "lib/systemd/system/simcast.target", "lib/sysusers.d/simcast.conf",
+                    "lib/tmpfiles.d/simcast.conf", "include/simcast/shm/ring.h",
+                    "include/simcast/proto/settings.h"]:
+        results.expect(pattern, (base / pattern).is_file(), "it is not installed")
+    sysconf = destination / "etc" if prefix == "/usr" else base / "etc"
+    for name in ["simcast/simcastd.yaml", "default/simcast"]:
+        results.expect(f"etc/{name}", (sysconf / name).is_file(), "it is not installed")
+    units = [path for path in (base / "lib/systemd/system").glob("*") if path.is_file()]
+    raw = [path.name for path in units if "@" in path.read_text(encoding="utf-8")]
+    results.expect("units name their programs", units and not raw, f"placeholders in {raw}")
+
+
+def check_library(results, destination, scratch, compiler):
+    """A program that knows nothing but `pkg-config simcast` builds, runs and sees its frame."""
+    descriptions = list(destination.rglob("simcast.pc"))
+    results.expect("simcast.pc", len(descriptions) == 1, f"found {descriptions}")
+    if len(descriptions) != 1:
+        return
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(descriptions[0].parent),
+                   "PKG_CONFIG_SYSROOT_DIR": str(destination)}
+    flags = run(["pkg-config", "--cflags", "--libs", "simcast"], env=environment)
+    results.expect("pkg-config --cflags --libs simcast", flags.returncode == 0, flags.stdout)
+    source, program = scratch / "consumer.c", scratch / "consumer"
+    source.write_text(CONSUMER, encoding="utf-8")
+    built = run(compiler + ["-std=c11", "-Wall", "-Wextra", "-Werror", str(source), "-o",
+                            str(program)] + flags.stdout.split())
+    results.expect("a consumer compiles", built.returncode == 0, built.stdout)
+    if built.returncode != 0:
+        return
+    library = next(destination.rglob("libsimcast.so.*")).parent
+    ran = run([str(program), str(scratch)], env={**os.environ, "LD_LIBRARY_PATH": str(library)},
+              timeout=30)
+    results.expect("a consumer runs", (ran.returncode, ran.stdout) == (0, "hello\n"),
+                   f"exit code {ran.returncode}, said {ran.stdout!r}")
+
+
+def main():
+    build, compiler = sys.argv[2], sys.argv[3:]
+    results = Results()
+    with tempfile.TemporaryDirectory(prefix="simcast-install-") as name:
+        scratch = pathlib.Path(name)
+        destination = scratch / "root"
+        done = run(["meson", "install", "-C", build, "--quiet", "--no-rebuild",
+                    "--destdir", str(destination)])
+        results.expect("meson install", done.returncode == 0, done.stdout)
+        if done.returncode == 0:
+            check_places(results, destination, option(build, "prefix"))
+            check_library(results, destination, scratch, compiler)
+    return 1 if results.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
