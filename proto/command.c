@@ -327,6 +327,27 @@ int command_parse(const char *json, size_t json_bytes, struct command *ret_comma
     return error;
 }
 
+int command_identify(const char *json, size_t json_bytes, struct command *ret_command)
+{
+    struct command command = {0};
+    const char *unused_reason;
+    int error = 0;
+    json_t *root = load(json, json_bytes, &error, &unused_reason);
+
+    if (root) {
+        const char *name = json_string_value(json_object_get(root, "action"));
+        json_t *cmd_seq = json_object_get(root, "cmd_seq");
+        error = name ? action_of_name(name, &command.action) : -EPROTO;
+        if (json_is_integer(cmd_seq) && json_integer_value(cmd_seq) >= 0) {
+            command.has_cmd_seq = true;
+            command.cmd_seq = (uint64_t)json_integer_value(cmd_seq);
+        }
+        json_decref(root);
+    }
+    *ret_command = command;
+    return error;
+}
+
 int command_parse_as(enum command_action action, const char *json, size_t json_bytes,
                      struct command *ret_command, const char **ret_reason)
 {

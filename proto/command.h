@@ -81,7 +81,14 @@ struct command {
 int command_parse(const char *json, size_t json_bytes, struct command *ret_command,
                   const char **ret_reason);
 
-/* The same for a payload from the bus, whose subject gives the action. Errors as above. */
+/*
+ * For the answer to a command that command_parse refused: fills action, has_cmd_seq and cmd_seq
+ * as far as they can be read, nothing else. Errors: -EPROTO or -ENOTSUP the action cannot be told;
+ * has_cmd_seq and cmd_seq are then set all the same.
+ */
+int command_identify(const char *json, size_t json_bytes, struct command *ret_command);
+
+/* command_parse for a payload from the bus, whose subject gives the action. Errors as above. */
 int command_parse_as(enum command_action action, const char *json, size_t json_bytes,
                      struct command *ret_command, const char **ret_reason);
 

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owns the client's queue. A failed write needs no handling here: the connection reports its end
+ * by itself, and until then writes to it are refused.
+ */
+#include "daemon/client.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "proto/viewer.h"
+
+#define INFO_FRAME_BYTES (2 + FRAME_INFO_BYTES)
+
+int client_init(struct client *client, struct ws_peer *peer, bool v2, size_t queue_messages)
+{
+    *client = (struct client){.peer = peer, .v2 = v2};
+    return outbox_init(&client->outbox, queue_messages);
+}
+
+void client_fini(struct client *client)
+{
+    outbox_fini(&client->outbox);
+}
+
+void client_set_ready(struct client *client, int64_t now_ns, struct counters *counters)
+{
+    client->ready = true;
+    client->waiting_ns = now_ns;
+    client_drained(client, counters);
+}
+
+static void send_frame_info(struct client *client, const struct packet *packet)
+{
+    uint8_t frame[INFO_FRAME_BYTES] = {0x82, FRAME_INFO_BYTES};
+    struct frame_info info = {
+        .missed = client->missed < UINT16_MAX ? (uint16_t)client->missed : UINT16_MAX,
+        .frame_seq = packet->video.header.frame_seq,
+        .sim_time_ns = packet->sim_time_ns,
+    };
+
+    memcpy(info.stamp_ns, packet->stamp_ns, sizeof(packet->stamp_ns));
+    info.stamp_ns[FRAME_STAGE_SENT] = clock_now_ns();
+    frame_info_encode(&info, frame + 2);
+    ws_peer_send(client->peer, frame, sizeof(frame));
+}
+
+static bool makes_sense_to(const struct client *client, const struct packet *packet)
+{
+    const struct video_header *header = &packet->video.header;
+
+    return packet->keyframe || (client->in_step && header->codec == client->last_codec &&
+                                header->frame_seq == client->last_seq + 1);
+}
+
+void client_offer(struct client *client, const struct packet *packet, int64_t now_ns,
+                  struct counters *counters)
+{
+    if (!client->ready)
+        return;
+    client->missed += packet->lost;
+    if (ws_peer_busy(client->peer) || !makes_sense_to(client, packet)) {
+        client->in_step = false;
+        client->missed++;
+        if (client->started)
+            counters->client_lag++;
+        if (client->waiting_ns == 0)
+            client->waiting_ns = now_ns;
+        return;
+    }
+    if (client->v2)
+        send_frame_info(client, packet);
+    if (ws_peer_send(client->peer, packet->video.ws_frame, packet->video.ws_frame_bytes) < 0)
+        return;
+    client->started = true;
+    client->in_step = true;
+    client->waiting_ns = 0;
+    client->missed = 0;
+    client->last_seq = packet->video.header.frame_seq;
+    client->last_codec = packet->video.header.codec;
+    counters->frames_delivered++;
+}
+
+void client_send(struct client *client, struct message *message, struct counters *counters)
+{
+    if (!client->ready || client->outbox.count > 0 || ws_peer_busy(client->peer)) {
+        counters->telemetry_dropped += outbox_push(&client->outbox, message);
+        return;
+    }
+    if (ws_peer_send(client->peer, message->frame, message->frame_bytes) == 0)
+        counters->telemetry_sent++;
+}
+
+void client_drained(struct client *client, struct counters *counters)
+{
+    while (client->ready && client->outbox.count > 0 && !ws_peer_busy(client->peer)) {
+        struct message *message = outbox_pop(&client->outbox);
+        int error = ws_peer_send(client->peer, message->frame, message->frame_bytes);
+        message_unref(message);
+        if (error < 0)
+            return;
+        counters->telemetry_sent++;
+    }
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Settings of simcastd. One table (config.c) names each key once: its place in the YAML file, its
+ * environment variable, the name that the service which simcastd replaces used, its flag, its
+ * type and range. From weak to strong: default, file, environment, flags.
+ *
+ * Thread: the main thread, before anything else starts.
+ */
+#ifndef SIMCAST_DAEMON_CONFIG_H
+#define SIMCAST_DAEMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+
+#define CONFIG_TEXT_BYTES 512
+#define CONFIG_ERROR_BYTES 1024
+
+enum video_source { VIDEO_SOURCE_AUTO, VIDEO_SOURCE_RING, VIDEO_SOURCE_LEGACY };
+
+struct config {
+    char listen[CONFIG_TEXT_BYTES];          /* ADDRESS:PORT */
+    bool insecure;                           /* other addresses than loopback are allowed */
+    char web_dir[CONFIG_TEXT_BYTES];         /* "": the installed viewer */
+    char allowed_origins[CONFIG_TEXT_BYTES]; /* "https://a.example, ...": beside the own one */
+    enum log_level log_level;
+    char ipc_dir[CONFIG_TEXT_BYTES];
+    char stream[CONFIG_TEXT_BYTES];
+    char bus_url[CONFIG_TEXT_BYTES]; /* "": ipc://<ipc_dir> */
+
+    enum video_source video_source;
+    char legacy_path[CONFIG_TEXT_BYTES];
+    uint32_t legacy_bytes; /* size of the legacy slot's file */
+    bool legacy_crc;
+    uint32_t keyframe_coalesce_ms;
+    uint32_t keyframe_timeout_ms; /* a client that waits this long: ask again */
+
+    char telemetry_subjects[CONFIG_TEXT_BYTES]; /* patterns, comma-separated */
+    uint32_t telemetry_bytes_max;
+    uint32_t telemetry_queue; /* messages held for a slow client */
+
+    uint32_t gate_hold_ms;
+    uint32_t gate_estop_ms;
+    uint32_t gate_codec_grace_ms;
+
+    bool check_only; /* --check-config: not a key of the file */
+};
+
+enum config_outcome {
+    CONFIG_RUN,     /* start with these settings */
+    CONFIG_EXIT_OK, /* --help, --version, --check-config: all said, exit 0 */
+    CONFIG_INVALID, /* ret_error says what, where, and what was expected: exit 78 */
+};
+
+/*
+ * Fills *ret_config from all four sources and checks the whole. `environ_get` is getenv or a
+ * test's stand-in. ret_error holds CONFIG_ERROR_BYTES.
+ */
+enum config_outcome config_load(int argc, char **argv, const char *(*environ_get)(const char *),
+                                struct config *ret_config, char *ret_error);
+
+/*
+ * Reads a YAML file into texts, one per key of the table (NULL: not in the file), by calling
+ * `set(data, key, text)` for each that is there. Stops at the first error.
+ * Errors: -ENOENT and others from the system, -EINVAL not YAML or an unknown key (ret_error says
+ * which and on which line), or what `set` returned.
+ */
+struct config_file_key {
+    const char *section; /* "" for the top level */
+    const char *name;
+};
+typedef int (*config_file_set)(void *data, size_t key, const char *text);
+int config_file_read(const char *path, const struct config_file_key *keys, size_t key_count,
+                     config_file_set set, void *data, char *ret_error);
+
+#endif

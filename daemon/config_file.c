@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Home of libcyaml. Its schema is built from the caller's table: every value is read as text, so
+ * that a file, a variable and a flag go through the same checks and give the same messages.
+ *
+ * Owns the loaded document until config_file_read returns. Fails with the first fault that
+ * libcyaml logs, which names line and column.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cyaml/cyaml.h>
+
+#include "daemon/config.h"
+
+#define FIELDS_MAX 64
+#define TEXT_BYTES_MAX 4096
+
+struct schema {
+    cyaml_schema_field_t fields[FIELDS_MAX]; /* lists of fields, each ends with a NULL key */
+    size_t field_count;
+    cyaml_schema_value_t root;
+};
+
+struct fault {
+    char text[512];
+    size_t used;
+};
+
+/* libcyaml explains a failure in several lines, the innermost first; two say enough. */
+static void keep_fault(cyaml_log_t level, void *data, const char *format, va_list args)
+{
+    struct fault *fault = data;
+    char line[256];
+
+    if (level < CYAML_LOG_ERROR)
+        return;
+    vsnprintf(line, sizeof(line), format, args);
+    line[strcspn(line, "\n")] = '\0';
+    const char *text = strncmp(line, "Load: ", 6) == 0 ? line + 6 : line;
+    if (strstr(text, "Backtrace"))
+        return;
+    int used = snprintf(fault->text + fault->used, sizeof(fault->text) - fault->used, "%s%s",
+                        fault->used > 0 ? ", " : "", text + strspn(text, " "));
+    if (used > 0 && fault->used + (size_t)used < sizeof(fault->text))
+        fault->used += (size_t)used;
+}
+
+static cyaml_schema_value_t text_schema(void)
+{
+    return (cyaml_schema_value_t){
+        .type = CYAML_STRING,
+        .flags = CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL,
+        .data_size = sizeof(char),
+        .string = {.min = 0, .max = TEXT_BYTES_MAX},
+    };
+}
+
+static cyaml_schema_value_t mapping_schema(const cyaml_schema_field_t *fields, size_t count)
+{
+    return (cyaml_schema_value_t){
+        .type = CYAML_MAPPING,
+        .flags = CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL,
+        .data_size = (uint32_t)(count * sizeof(char *)),
+        .mapping.fields = fields,
+    };
+}
+
+/* Appends the fields of one section and their end; the keys of a section stand together. */
+static const cyaml_schema_field_t *add_section(struct schema *schema,
+                                               const struct config_file_key *keys, size_t count)
+{
+    const cyaml_schema_field_t *first = schema->fields + schema->field_count;
+
+    for (size_t i = 0; i < count; i++) {
+        schema->fields[schema->field_count++] = (cyaml_schema_field_t){
+            .key = keys[i].name,
+            .data_offset = (uint32_t)(i * sizeof(char *)),
+            .value = text_schema(),
+        };
+    }
+    schema->field_count++; /* its NULL key ends the list */
+    return first;
+}
+
+static size_t section_length(const struct config_file_key *keys, size_t key_count)
+{
+    size_t length = 1;
+
+    while (length < key_count && strcmp(keys[length].section, keys[0].section) == 0)
+        length++;
+    return length;
+}
+
+static bool in_section(const struct config_file_key *key)
+{
+    return key->section[0] != '\0';
+}
+
+/*
+ * The document is an array with a place for each key of the table: a text, or, at the place of a
+ * section's first key, a pointer to the array of the section's texts (so `section:` alone is
+ * fine).
+ */
+static int build_schema(const struct config_file_key *keys, size_t key_count, struct schema *schema)
+{
+    cyaml_schema_field_t top[FIELDS_MAX];
+    size_t top_count = 0;
+
+    if (2 * key_count + 2 > FIELDS_MAX)
+        return -E2BIG;
+    for (size_t at = 0; at < key_count;) {
+        size_t length = in_section(&keys[at]) ? section_length(keys + at, key_count - at) : 1;
+        cyaml_schema_field_t field = {
+            .key = in_section(&keys[at]) ? keys[at].section : keys[at].name,
+            .data_offset = (uint32_t)(at * sizeof(char *)),
+            .value = text_schema(),
+        };
+        if (in_section(&keys[at]))
+            field.value = mapping_schema(add_section(schema, keys + at, length), length);
+        top[top_count++] = field;
+        at += length;
+    }
+    cyaml_schema_field_t *fields = schema->fields + schema->field_count;
+    memcpy(fields, top, top_count * sizeof(top[0]));
+    schema->root = mapping_schema(fields, key_count);
+    return 0;
+}
+
+/* Tells `set` each text of the document. */
+static int set_all(void **document, const struct config_file_key *keys, size_t key_count,
+                   config_file_set set, void *data)
+{
+    for (size_t at = 0; at < key_count;) {
+        size_t length = in_section(&keys[at]) ? section_length(keys + at, key_count - at) : 1;
+        char **texts = in_section(&keys[at]) ? document[at] : (char **)&document[at];
+        for (size_t i = 0; texts && i < length; i++) {
+            int error = texts[i] ? set(data, at + i, texts[i]) : 0;
+            if (error < 0)
+                return error;
+        }
+        at += length;
+    }
+    return 0;
+}
+
+int config_file_read(const char *path, const struct config_file_key *keys, size_t key_count,
+                     config_file_set set, void *data, char *ret_error)
+{
+    struct schema schema = {0};
+    struct fault fault = {0};
+    const cyaml_config_t cyaml = {
+        .log_fn = keep_fault,
+        .log_ctx = &fault,
+        .mem_fn = cyaml_mem,
+        .log_level = CYAML_LOG_ERROR,
+        .flags = CYAML_CFG_NO_ALIAS,
+    };
+    void **document = NULL;
+    int error = build_schema(keys, key_count, &schema);
+
+    if (error == 0 && access(path, R_OK) < 0)
+        error = -errno;
+    if (error < 0) {
+        snprintf(ret_error, CONFIG_ERROR_BYTES, "%s: %s", path, strerror(-error));
+        return error;
+    }
+    cyaml_err_t fail =
+        cyaml_load_file(path, &cyaml, &schema.root, (cyaml_data_t **)&document, NULL);
+    if (fail != CYAML_OK) {
+        snprintf(ret_error, CONFIG_ERROR_BYTES, "%.400s: %s", path,
+                 fault.used > 0 ? fault.text : cyaml_strerror(fail));
+        return -EINVAL;
+    }
+    if (document)
+        error = set_all(document, keys, key_count, set, data);
+    cyaml_free(&cyaml, &schema.root, document, 0);
+    return error;
+}

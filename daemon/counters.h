@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What simcastd counts. One struct, owned by the server and written by everybody on the loop
+ * thread; all counters only grow.
+ */
+#ifndef SIMCAST_DAEMON_COUNTERS_H
+#define SIMCAST_DAEMON_COUNTERS_H
+
+#include <stdint.h>
+
+struct counters {
+    uint64_t frames_broadcast;  /* packets offered to the clients, once each */
+    uint64_t frame_bytes;       /* their payloads' sum */
+    uint64_t frames_delivered;  /* frame x client */
+    uint64_t client_lag;        /* frame x client that a started client did not get */
+    uint64_t packets_malformed; /* refused by the source's checks */
+    uint64_t packets_lost;      /* the ring overtook us */
+
+    uint64_t clients_accepted;
+    uint64_t clients_refused;  /* wrong path or origin */
+    uint64_t messages_ignored; /* text, or a type that nobody knows */
+
+    uint64_t commands_passed;
+    uint64_t commands_refused; /* answered to the sender with a reason */
+    uint64_t commands_malformed_on_bus;
+    uint64_t motion_countered; /* foreign motion answered with a zero command */
+
+    uint64_t telemetry_sent;     /* message x client */
+    uint64_t telemetry_too_long; /* subject or payload over the limit */
+    uint64_t telemetry_dropped;  /* a slow client's queue was full; message x client */
+    uint64_t keyframe_requests;
+};
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All connected viewers. Each packet is offered to every one of them straight from the packet's
+ * read-only memory; nothing is queued per client but small messages, so nobody's slowness costs
+ * the others anything.
+ *
+ * Thread: the loop.
+ */
+#ifndef SIMCAST_DAEMON_FANOUT_H
+#define SIMCAST_DAEMON_FANOUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/client.h"
+
+struct fanout;
+
+struct fanout_config {
+    int64_t ready_delay_ns; /* a silent client is served after this */
+    size_t queue_messages;  /* per client */
+    struct counters *counters;
+};
+
+/* Errors: -ENOMEM. */
+int fanout_create(const struct fanout_config *config, struct fanout **ret_fanout);
+
+/* Takes NULL. All clients must have left. */
+void fanout_destroy(struct fanout *fanout);
+
+/* The new client belongs to the fan-out; NULL without memory. */
+struct client *fanout_join(struct fanout *fanout, struct ws_peer *peer, bool v2, int64_t now_ns);
+void fanout_leave(struct fanout *fanout, struct client *client);
+
+/* The client spoke. Returns whether this made it ready, so that it needs a keyframe. */
+bool fanout_heard(struct fanout *fanout, struct client *client, int64_t now_ns);
+
+/* Serves silent clients whose delay is over; returns how many became ready. */
+unsigned fanout_tick(struct fanout *fanout, int64_t now_ns);
+
+/* Returns whether the stream broke off here, so that all need a keyframe. */
+bool fanout_packet(struct fanout *fanout, const struct packet *packet, int64_t now_ns);
+
+void fanout_drained(struct fanout *fanout, struct client *client);
+
+/* To all, or to one. Errors: -EMSGSIZE too long (counted), -ENOMEM. */
+int fanout_telemetry(struct fanout *fanout, const char *subject, const char *payload,
+                     size_t payload_bytes);
+int fanout_telemetry_to(struct fanout *fanout, struct client *client, const char *subject,
+                        const char *payload);
+
+/* Answers a v2 client's CLOCK message. Errors: -EPROTO malformed, or not v2; -ENOMEM. */
+int fanout_clock(struct fanout *fanout, struct client *client, const uint8_t *request,
+                 size_t request_bytes, int64_t now_ns);
+
+unsigned fanout_clients(const struct fanout *fanout);
+
+/* How long a client that could take a keyframe has been waiting for one; 0: nobody waits. */
+int64_t fanout_waiting_ns(const struct fanout *fanout, int64_t now_ns);
+
+#endif

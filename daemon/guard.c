@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns the gate's state and what is still to be published. Never fails: it tries again. */
+#include "daemon/guard.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proto/command.h"
+
+/* Flat and nested, so that every existing reader finds the values. */
+static const char hold_json[] =
+    "{\"action\":\"set_cmd_vel\",\"linear_x\":0.0,\"linear_y\":0.0,\"angular_z\":0.0,"
+    "\"data\":{\"linear_x\":0.0,\"linear_y\":0.0,\"angular_z\":0.0},\"_safety\":\"hold\"}";
+static const char estop_json[] = "{\"action\":\"estop\",\"reason\":\"video_timeout\","
+                                 "\"data\":{\"reason\":\"video_timeout\"},\"_safety\":\"estop\"}";
+static const char video_gate_subject[] = "telemetry.safety.video_gate";
+
+void guard_init(struct guard *guard, const struct gate_config *config, struct bus *bus,
+                struct fanout *fanout, int64_t now_ns)
+{
+    *guard = (struct guard){
+        .config = *config,
+        .bus = bus,
+        .fanout = fanout,
+        .gated = true, /* closed until shown otherwise; nobody needs to be told */
+        .gated_mode = GATE_HOLD,
+    };
+    gate_init(&guard->gate, now_ns);
+}
+
+static int publish(struct guard *guard, enum bus_lane lane, const char *subject, const char *json)
+{
+    return bus_publish(guard->bus, lane,
+                       &(struct bus_message){
+                           .subject = subject,
+                           .payload = json,
+                           .payload_bytes = strlen(json),
+                       });
+}
+
+int guard_publish_hold(struct guard *guard)
+{
+    return publish(guard, BUS_LANE_NORMAL, command_subject(COMMAND_SET_CMD_VEL), hold_json);
+}
+
+static void write_announcement(const struct guard *guard, int64_t now_ns, char *json,
+                               size_t json_bytes)
+{
+    int64_t age_ns = gate_video_age_ns(&guard->gate, now_ns);
+
+    if (guard->gated)
+        snprintf(json, json_bytes, "{\"gated\":true,\"mode\":\"%s\",\"stale_ms\":%" PRId64 "}",
+                 gate_mode_name(guard->gated_mode), age_ns > 0 ? age_ns / NS_PER_MS : 0);
+    else
+        snprintf(json, json_bytes, "{\"gated\":false}");
+}
+
+/* Tells everybody when the video stopped or came back, and when a hold became a stop. */
+static void announce(struct guard *guard, int64_t now_ns)
+{
+    bool gated = !gate_video_fresh(&guard->gate, &guard->config, now_ns);
+    enum gate_mode mode = guard->gate.mode == GATE_ESTOP ? GATE_ESTOP : GATE_HOLD;
+    bool changed = gated != guard->gated || (gated && mode != guard->gated_mode);
+    char json[128];
+
+    if (!changed && !guard->announcement_pending)
+        return;
+    guard->gated = gated;
+    guard->gated_mode = mode;
+    write_announcement(guard, now_ns, json, sizeof(json));
+    if (changed)
+        fanout_telemetry(guard->fanout, video_gate_subject, json, strlen(json));
+    guard->announcement_pending = publish(guard, BUS_LANE_NORMAL, video_gate_subject, json) < 0;
+}
+
+static void publish_pending(struct guard *guard)
+{
+    if (guard->gate.mode == GATE_ARMED)
+        guard->hold_pending = false;
+    if (guard->gate.mode != GATE_ESTOP)
+        guard->stop_pending = false;
+    if (guard->stop_pending)
+        guard->stop_pending =
+            publish(guard, BUS_LANE_STOP, command_subject(COMMAND_ESTOP), estop_json) < 0;
+    if (guard->hold_pending)
+        guard->hold_pending = guard_publish_hold(guard) < 0;
+}
+
+struct gate_actions guard_step(struct guard *guard, const struct gate_event *event, int64_t now_ns)
+{
+    struct gate_actions actions = gate_step(&guard->gate, &guard->config, event, now_ns);
+
+    if (actions.changed)
+        log_info("gate: %s (%s)", gate_mode_name(guard->gate.mode),
+                 gate_reason_name(guard->gate.reason));
+    guard->stop_pending |= actions.publish_estop;
+    guard->hold_pending |= actions.publish_hold;
+    publish_pending(guard);
+    announce(guard, now_ns);
+    return actions;
+}
+
+void guard_repeat_stop(struct guard *guard)
+{
+    guard->stop_pending = true;
+    publish_pending(guard);
+}

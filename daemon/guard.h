@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The gate at work (safety/gate.h): runs it and carries out what it decides. Hold and emergency
+ * stop go to the bus, the state of the video to the bus and to all clients. What could not be
+ * published, because the bus was away, is published as soon as it is back, if it still holds.
+ *
+ * A hold takes the same lane as the motion commands before it, so that it cannot overtake one;
+ * a stop takes its own, because after it motion does nothing.
+ *
+ * Source: docs/safety.md, docs/wire.md "Safety". Thread: the loop.
+ */
+#ifndef SIMCAST_DAEMON_GUARD_H
+#define SIMCAST_DAEMON_GUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bus/bus.h"
+#include "daemon/fanout.h"
+#include "safety/gate.h"
+
+/* Embed it; the fields belong to guard.c. */
+struct guard {
+    struct gate gate;
+    struct gate_config config;
+    struct bus *bus;
+    struct fanout *fanout;
+    bool stop_pending;
+    bool hold_pending;
+    bool gated; /* what was announced last */
+    enum gate_mode gated_mode;
+    bool announcement_pending; /* the bus has not heard it yet */
+};
+
+void guard_init(struct guard *guard, const struct gate_config *config, struct bus *bus,
+                struct fanout *fanout, int64_t now_ns);
+
+/* gate_step, and its actions carried out. Call it with GATE_EVENT_TICK every 50 ms. */
+struct gate_actions guard_step(struct guard *guard, const struct gate_event *event, int64_t now_ns);
+
+/* Tells the robot to stop, or if the bus is away just now, as soon as it is back. */
+void guard_repeat_stop(struct guard *guard);
+
+/* Publishes the zero velocity. Errors: as bus_publish. */
+int guard_publish_hold(struct guard *guard);
+
+#endif

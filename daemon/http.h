@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers to plain HTTP requests, as pure functions of the path and what the server knows. Which
+ * library speaks HTTP is not visible here.
+ *
+ * Source: docs/wire.md "WebSocket" for /health. Thread: the loop.
+ */
+#ifndef SIMCAST_DAEMON_HTTP_H
+#define SIMCAST_DAEMON_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/counters.h"
+#include "daemon/web_files.h"
+
+#define HTTP_WS_PATH "/stream/ws"
+
+/* The state that /health, /healthz and /readyz tell of. Strings are borrowed for the call. */
+struct http_health {
+    const struct counters *counters;
+    unsigned clients;
+    uint64_t shm_seq;
+    int64_t last_frame_age_ms; /* -1: no frame yet */
+    int64_t uptime_s;
+    const char *source;        /* "ring", "legacy" or "none" */
+    const char *source_reason; /* why there is none, for a person */
+    bool bus_connected;
+    const char *gate_mode;
+    const char *gate_reason;
+};
+
+struct http_response {
+    unsigned status;
+    const char *content_type;
+    const void *body;
+    size_t body_bytes;
+};
+
+#define HTTP_BODY_BYTES 2048
+
+/*
+ * Answers GET `path` (decoded, without query). The body points into `files`, a constant, or
+ * `buffer`.
+ */
+void http_get(const char *path, const struct http_health *health, const struct web_files *files,
+              char buffer[HTTP_BODY_BYTES], struct http_response *ret_response);
+
+/* The answer for a status alone: 403, 404, 405, 426, 503. */
+void http_error(unsigned status, struct http_response *ret_response);
+
+/*
+ * Whether a page of `origin` may open a WebSocket: its host and port are those that the request
+ * named (`host`), or it stands in `allowed` (comma-separated). An absent origin ("") is a program,
+ * not a page, and may.
+ */
+bool http_origin_allowed(const char *origin, const char *host, const char *allowed);
+
+#endif

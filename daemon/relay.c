@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owns the gate (guard) and what flows back to the encoder (demand). What clients and the bus
+ * send is parsed once by proto/command.h; nothing of it ever becomes part of a subject.
+ */
+#include "daemon/relay.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proto/command.h"
+#include "proto/telemetry.h"
+#include "proto/viewer.h"
+
+#define BUS_MESSAGES_PER_TURN 256
+#define COUNTER_PERIOD_NS (100 * NS_PER_MS) /* against foreign motion */
+#define ACK_BYTES 512
+
+struct relay {
+    struct relay_config config;
+    struct guard guard;
+    struct demand demand;
+    unsigned last_codec;
+    int64_t countered_ns; /* last zero velocity against foreign motion; 0: none */
+    enum bus_state bus_state;
+    /* For frame.stats: the newest packet of this second, if any came from the ring. */
+    bool stats_fresh;
+    struct video_header stats_header;
+    int64_t stats_encode_ns;
+};
+
+int relay_create(const struct relay_config *config, int64_t now_ns, struct relay **ret_relay)
+{
+    struct relay *relay = calloc(1, sizeof(*relay));
+
+    if (!relay)
+        return -ENOMEM;
+    relay->config = *config;
+    relay->demand = (struct demand){
+        .bus = config->bus,
+        .fanout = config->fanout,
+        .source = config->source,
+        .counters = config->counters,
+        .coalesce_ns = config->keyframe_coalesce_ns,
+        .timeout_ns = config->keyframe_timeout_ns,
+    };
+    guard_init(&relay->guard, &config->gate, config->bus, config->fanout, now_ns);
+    *ret_relay = relay;
+    return 0;
+}
+
+void relay_destroy(struct relay *relay)
+{
+    free(relay);
+}
+
+static struct gate_actions step(struct relay *relay, enum gate_event_kind kind, int64_t now_ns)
+{
+    return guard_step(&relay->guard, &(struct gate_event){.kind = kind}, now_ns);
+}
+
+static void update_demand(struct relay *relay, int64_t now_ns)
+{
+    if (demand_update(&relay->demand, now_ns))
+        step(relay, relay->demand.wanted ? GATE_EVENT_WANTED : GATE_EVENT_UNWANTED, now_ns);
+}
+
+void relay_clients_changed(struct relay *relay, int64_t now_ns)
+{
+    update_demand(relay, now_ns);
+}
+
+void relay_client_ready(struct relay *relay, int64_t now_ns)
+{
+    demand_keyframe(&relay->demand, now_ns);
+}
+
+/* `detail` is one of our own constants; action and cmd_seq are as far as they could be read. */
+static void refuse(struct relay *relay, struct client *client, const char *action,
+                   const struct command *command, const char *detail)
+{
+    char json[ACK_BYTES];
+    char cmd_seq[24] = "null";
+
+    relay->config.counters->commands_refused++;
+    if (command->has_cmd_seq)
+        snprintf(cmd_seq, sizeof(cmd_seq), "%" PRIu64, command->cmd_seq);
+    snprintf(json, sizeof(json),
+             "{\"action\":\"%s\",\"cmd_seq\":%s,\"status\":\"error\",\"detail\":\"%s\"}", action,
+             cmd_seq, detail);
+    fanout_telemetry_to(relay->config.fanout, client, "telemetry.command.ack", json);
+}
+
+static struct gate_actions ask_gate(struct relay *relay, const struct command *command,
+                                    int64_t now_ns)
+{
+    struct gate_event event = {
+        .kind = GATE_EVENT_TICK,
+        .is_velocity = command->action == COMMAND_SET_CMD_VEL,
+        .has_cmd_seq = command->has_cmd_seq,
+        .cmd_seq = command->cmd_seq,
+        .ttl_ns = (int64_t)command->ttl_ms * NS_PER_MS,
+    };
+
+    if (command_is_motion(command->action))
+        event.kind = GATE_EVENT_MOTION;
+    else if (command->action == COMMAND_ESTOP)
+        event.kind = GATE_EVENT_ESTOP;
+    else if (command->action == COMMAND_ESTOP_CLEAR)
+        event.kind = GATE_EVENT_ESTOP_CLEAR;
+    struct gate_actions actions = guard_step(&relay->guard, &event, now_ns);
+    if (event.kind == GATE_EVENT_TICK)
+        actions.pass = true; /* the gate has no say in the other commands */
+    return actions;
+}
+
+/* What the encoder has to know of a command, whoever sent it. */
+static void tell_encoder(struct relay *relay, const struct command *command)
+{
+    if (command->action == COMMAND_SETTINGS)
+        demand_settings(&relay->demand, &command->data.settings);
+    else if (command->action == COMMAND_FORCE_IDR)
+        source_request_keyframe(relay->config.source);
+}
+
+/* Publishes a client's command as it came. */
+static int pass_on(struct relay *relay, const struct command *command, const char *json,
+                   size_t json_bytes)
+{
+    bool stop = command->action == COMMAND_ESTOP;
+    int error = bus_publish(relay->config.bus, stop ? BUS_LANE_STOP : BUS_LANE_NORMAL,
+                            &(struct bus_message){
+                                .subject = command_subject(command->action),
+                                .payload = json,
+                                .payload_bytes = json_bytes,
+                            });
+
+    if (error < 0 && stop)
+        guard_repeat_stop(&relay->guard);
+    if (error == 0)
+        relay->config.counters->commands_passed++;
+    return error;
+}
+
+static void client_command(struct relay *relay, struct client *client, const char *json,
+                           size_t json_bytes, int64_t now_ns)
+{
+    struct command command;
+    const char *reason = "malformed";
+
+    if (command_parse(json, json_bytes, &command, &reason) < 0) {
+        bool known = command_identify(json, json_bytes, &command) == 0;
+        refuse(relay, client, known ? command_name(command.action) : "unknown", &command, reason);
+        return;
+    }
+    struct gate_actions actions = ask_gate(relay, &command, now_ns);
+    if (!actions.pass) {
+        refuse(relay, client, command_name(command.action), &command,
+               gate_reason_name(actions.refused));
+        return;
+    }
+    if (command.action == COMMAND_FORCE_IDR) {
+        demand_keyframe(&relay->demand, now_ns); /* publishes it, coalesced */
+        relay->config.counters->commands_passed++;
+        return;
+    }
+    tell_encoder(relay, &command);
+    if (pass_on(relay, &command, json, json_bytes) < 0)
+        refuse(relay, client, command_name(command.action), &command,
+               command.action == COMMAND_ESTOP
+                   ? "the bus is away; the stop will be sent as soon as it is back"
+                   : "the bus is away");
+}
+
+void relay_client_message(struct relay *relay, struct client *client, const uint8_t *bytes,
+                          size_t size, int64_t now_ns)
+{
+    uint8_t type = size > 0 ? bytes[0] : 0;
+
+    if (type == COMMAND_MESSAGE_TYPE)
+        client_command(relay, client, (const char *)bytes + 1, size - 1, now_ns);
+    else if (type != CLOCK_MESSAGE_TYPE ||
+             fanout_clock(relay->config.fanout, client, bytes, size, now_ns) < 0)
+        relay->config.counters->messages_ignored++;
+}
+
+/*
+ * Motion that somebody else publishes cannot be held back, only countered. What cannot be parsed
+ * counts as motion too: its reader may be less strict than we are.
+ */
+static void foreign_motion(struct relay *relay, const struct command *command, int64_t now_ns)
+{
+    if (command->origin == COMMAND_FROM_GATE_HOLD)
+        return;
+    demand_motion(&relay->demand, now_ns);
+    update_demand(relay, now_ns);
+    if (ask_gate(relay, command, now_ns).pass ||
+        (relay->countered_ns > 0 && now_ns - relay->countered_ns < COUNTER_PERIOD_NS))
+        return;
+    if (guard_publish_hold(&relay->guard) == 0) {
+        relay->countered_ns = now_ns;
+        relay->config.counters->motion_countered++;
+    }
+}
+
+static void bus_command(struct relay *relay, const struct bus_message *message, int64_t now_ns)
+{
+    struct command command = {0};
+    enum command_action action;
+
+    if (command_action_of_subject(message->subject, &action) < 0)
+        return; /* an action of some other program */
+    command.action = action;
+    bool valid =
+        command_parse_as(action, message->payload, message->payload_bytes, &command, NULL) == 0;
+    if (!valid)
+        relay->config.counters->commands_malformed_on_bus++;
+    if (command_is_motion(action))
+        foreign_motion(relay, &command, now_ns);
+    else if (action == COMMAND_ESTOP || action == COMMAND_ESTOP_CLEAR)
+        ask_gate(relay, &command, now_ns);
+    else if (valid)
+        tell_encoder(relay, &command);
+}
+
+static void bus_telemetry(struct relay *relay, const struct bus_message *message)
+{
+    if (message->payload_bytes > relay->config.telemetry_bytes_max)
+        relay->config.counters->telemetry_too_long++;
+    else
+        fanout_telemetry(relay->config.fanout, message->subject, message->payload,
+                         message->payload_bytes);
+}
+
+void relay_bus_readable(struct relay *relay, int64_t now_ns)
+{
+    struct bus_message message;
+
+    for (unsigned i = 0; i < BUS_MESSAGES_PER_TURN; i++) {
+        if (bus_take(relay->config.bus, &message) < 0)
+            return;
+        if (bus_subject_matches(COMMAND_SUBJECT_WILDCARD, message.subject))
+            bus_command(relay, &message, now_ns);
+        else
+            bus_telemetry(relay, &message);
+    }
+}
+
+void relay_packet(struct relay *relay, const struct packet *packet, bool broke, int64_t now_ns)
+{
+    const struct video_header *header = &packet->video.header;
+    struct gate_event event = {
+        .kind = GATE_EVENT_FRAME,
+        .codec_changed =
+            relay->last_codec != VIDEO_CODEC_NONE && relay->last_codec != header->codec,
+    };
+
+    if (packet->legacy)
+        update_demand(relay, now_ns); /* the first one makes this source wanted */
+    relay->last_codec = header->codec;
+    guard_step(&relay->guard, &event, now_ns);
+    if (packet->keyframe)
+        demand_satisfied(&relay->demand);
+    if (broke)
+        demand_keyframe(&relay->demand, now_ns);
+    if (!packet->legacy) {
+        relay->stats_fresh = true;
+        relay->stats_header = *header;
+        relay->stats_encode_ns =
+            packet->stamp_ns[RING_STAGE_ENCODE_END] - packet->stamp_ns[RING_STAGE_ENCODE_BEGIN];
+    }
+}
+
+static void watch_bus(struct relay *relay)
+{
+    enum bus_state state = bus_state(relay->config.bus);
+
+    if (state == relay->bus_state)
+        return;
+    relay->bus_state = state;
+    if (state == BUS_CONNECTED)
+        log_info("the bus is connected");
+    else
+        log_warning("the bus is away; commands are refused until it is back");
+}
+
+void relay_tick(struct relay *relay, int64_t now_ns)
+{
+    watch_bus(relay);
+    for (unsigned ready = fanout_tick(relay->config.fanout, now_ns); ready > 0; ready--)
+        demand_keyframe(&relay->demand, now_ns);
+    update_demand(relay, now_ns);
+    step(relay, GATE_EVENT_TICK, now_ns);
+}
+
+void relay_second(struct relay *relay)
+{
+    static const char subject[] = "telemetry.frame.stats";
+    char json[256];
+
+    if (!relay->stats_fresh)
+        return;
+    relay->stats_fresh = false;
+    snprintf(json, sizeof(json),
+             "{\"frame_id\":%" PRIu64 ",\"encode_ms\":%.3f,\"codec\":\"%s\",\"frame_bytes\":%u}",
+             relay->stats_header.frame_id, (double)relay->stats_encode_ns / (double)NS_PER_MS,
+             video_codec_name(relay->stats_header.codec), relay->stats_header.size);
+    fanout_telemetry(relay->config.fanout, subject, json, strlen(json));
+    bus_publish(relay->config.bus, BUS_LANE_NORMAL,
+                &(struct bus_message){
+                    .subject = subject,
+                    .payload = json,
+                    .payload_bytes = strlen(json),
+                });
+}
+
+const struct gate *relay_gate(const struct relay *relay)
+{
+    return &relay->guard.gate;
+}

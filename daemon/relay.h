@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages between clients and the bus: commands from clients through the gate to the bus,
+ * telemetry from the bus to all clients. Commands that others publish on the bus are watched:
+ * foreign motion while the gate is closed is answered with a zero velocity.
+ *
+ * A command that is refused is answered to its sender with telemetry.command.ack and counted; the
+ * connection stays.
+ *
+ * Thread: the loop.
+ */
+#ifndef SIMCAST_DAEMON_RELAY_H
+#define SIMCAST_DAEMON_RELAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bus/bus.h"
+#include "daemon/demand.h"
+#include "daemon/fanout.h"
+#include "daemon/guard.h"
+#include "daemon/source.h"
+
+struct relay;
+
+/* All pointers are borrowed. */
+struct relay_config {
+    struct bus *bus;
+    struct fanout *fanout;
+    struct source *source;
+    struct counters *counters;
+    struct gate_config gate;
+    int64_t keyframe_coalesce_ns;
+    int64_t keyframe_timeout_ns;
+    size_t telemetry_bytes_max;
+};
+
+/* Errors: -ENOMEM. */
+int relay_create(const struct relay_config *config, int64_t now_ns, struct relay **ret_relay);
+
+/* Takes NULL. */
+void relay_destroy(struct relay *relay);
+
+/* A client came, left, or may now be sent to. */
+void relay_clients_changed(struct relay *relay, int64_t now_ns);
+void relay_client_ready(struct relay *relay, int64_t now_ns);
+
+/* One message of a client, type byte first. */
+void relay_client_message(struct relay *relay, struct client *client, const uint8_t *bytes,
+                          size_t size, int64_t now_ns);
+
+/* Takes all that waits on the bus, at most 256 messages, so that video is not held up. */
+void relay_bus_readable(struct relay *relay, int64_t now_ns);
+
+/* A packet passes. `broke`: fanout_packet said that the stream broke off before it. */
+void relay_packet(struct relay *relay, const struct packet *packet, bool broke, int64_t now_ns);
+
+/* Every 50 ms, and once a second. */
+void relay_tick(struct relay *relay, int64_t now_ns);
+void relay_second(struct relay *relay);
+
+/* For /health. */
+const struct gate *relay_gate(const struct relay *relay);
+
+#endif

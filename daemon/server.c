@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owns everything. Creation order, each part needing only those before it: signals, listening
+ * socket, source, bus, fan-out, relay, viewer files, WebSocket, watches; torn down in reverse.
+ *
+ * One thread runs the loop; it sleeps in epoll and is woken by the ring's descriptor, the bus's,
+ * sockets, signals and two timers. Nothing in it blocks. The bus library has threads of its own
+ * that meet this one in a mailbox.
+ */
+#include "daemon/server.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "bus/bus.h"
+#include "daemon/config_paths.h"
+#include "daemon/fanout.h"
+#include "daemon/http.h"
+#include "daemon/listener.h"
+#include "daemon/loop.h"
+#include "daemon/relay.h"
+#include "daemon/source.h"
+#include "daemon/web_files.h"
+#include "daemon/ws.h"
+#include "proto/command.h"
+
+#define TICK_NS (50 * NS_PER_MS)
+#define READY_DELAY_NS (100 * NS_PER_MS)
+#define FAREWELL_NS (1 * NS_PER_S)
+#define ACCEPTS_PER_TURN 64
+
+struct server {
+    const struct config *config;
+    struct counters counters;
+    sigset_t old_signals;
+    int signal_fd;
+    int listen_fd;
+    struct source *source;
+    struct bus *bus;
+    struct fanout *fanout;
+    struct relay *relay;
+    struct web_files *files;
+    struct loop *loop;
+    struct ws *ws;
+    struct loop_watch *signal_watch;
+    struct loop_watch *listen_watch;
+    struct loop_watch *ring_watch;
+    struct loop_watch *bus_watch;
+    struct loop_watch *tick_watch;
+    struct loop_watch *slot_watch;
+    struct loop_watch *farewell_watch;
+    int64_t started_ns;
+    int64_t frame_ns; /* arrival of the newest packet; 0: none */
+    int64_t slot_period_ns;
+    int64_t second_ns;   /* when the last second's work was done */
+    int64_t watchdog_ns; /* period of the pings; 0: nobody asks for them */
+    int64_t pinged_ns;
+    uint64_t frames_before; /* a second ago */
+    bool stopping;
+    char http_body[HTTP_BODY_BYTES];
+};
+
+static void take_packets(struct server *server, bool poll)
+{
+    int64_t now_ns = clock_now_ns();
+    struct packet packet;
+
+    while (source_take(server->source, poll, now_ns, &packet) == 0) {
+        bool broke = fanout_packet(server->fanout, &packet, now_ns);
+        relay_packet(server->relay, &packet, broke, now_ns);
+        source_release(server->source, &packet);
+        server->frame_ns = now_ns;
+        now_ns = clock_now_ns();
+    }
+}
+
+static void on_ring(void *data)
+{
+    take_packets(data, false);
+}
+
+static void on_slot(void *data)
+{
+    struct server *server = data;
+
+    take_packets(server, true);
+    int64_t period_ns = source_period_ns(server->source, clock_now_ns());
+    if (period_ns != server->slot_period_ns) {
+        server->slot_period_ns = period_ns;
+        loop_watch_set_period(server->slot_watch, period_ns);
+    }
+}
+
+static void on_bus(void *data)
+{
+    struct server *server = data;
+
+    relay_bus_readable(server->relay, clock_now_ns());
+}
+
+static void on_listen(void *data)
+{
+    struct server *server = data;
+
+    for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int fd = listener_accept(server->listen_fd);
+        if (fd == -EAGAIN)
+            return;
+        if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {
+            log_warning("cannot accept a connection now: %s", strerror(-fd));
+            loop_watch_pause(server->listen_watch); /* the tick resumes it */
+            return;
+        }
+        if (fd >= 0 && ws_adopt(server->ws, fd) < 0)
+            log_warning("a connection was dropped: no memory or no room for more");
+    }
+}
+
+/* systemd hears of us from the same tick that runs the gate: a stuck gate is a dead daemon. */
+static void ping_watchdog(struct server *server, int64_t now_ns)
+{
+    if (server->watchdog_ns == 0 || now_ns - server->pinged_ns < server->watchdog_ns)
+        return;
+    server->pinged_ns = now_ns;
+    sd_notify(0, "WATCHDOG=1");
+}
+
+static const char *source_name(const struct server *server, int64_t now_ns)
+{
+    static const char *const names[] = {
+        [SOURCE_NONE] = "none",
+        [SOURCE_RING] = "ring",
+        [SOURCE_LEGACY] = "legacy",
+    };
+
+    return names[source_state(server->source, now_ns)];
+}
+
+static void on_second(struct server *server, int64_t now_ns)
+{
+    uint64_t frames = server->counters.frames_broadcast;
+
+    relay_second(server->relay);
+    sd_notifyf(0, "STATUS=%u clients, %" PRIu64 " frames/s from %s, gate %s, bus %s",
+               fanout_clients(server->fanout), frames - server->frames_before,
+               source_name(server, now_ns), gate_mode_name(relay_gate(server->relay)->mode),
+               bus_state(server->bus) == BUS_CONNECTED ? "connected" : "away");
+    server->frames_before = frames;
+}
+
+static void on_tick(void *data)
+{
+    struct server *server = data;
+    int64_t now_ns = clock_now_ns();
+
+    relay_tick(server->relay, now_ns);
+    ping_watchdog(server, now_ns);
+    if (!server->stopping)
+        loop_watch_resume(server->listen_watch);
+    if (now_ns - server->second_ns >= NS_PER_S) {
+        server->second_ns = now_ns;
+        on_second(server, now_ns);
+    }
+}
+
+static void on_farewell(void *data)
+{
+    struct server *server = data;
+
+    loop_stop(server->loop);
+}
+
+/* Clients get a close frame and a second to answer it. */
+static void on_signal(void *data)
+{
+    struct server *server = data;
+    struct signalfd_siginfo info;
+
+    if (read(server->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+        return;
+    if (server->stopping) {
+        loop_stop(server->loop);
+        return;
+    }
+    log_info("stopping: %s", strsignal((int)info.ssi_signo));
+    sd_notify(0, "STOPPING=1");
+    server->stopping = true;
+    loop_watch_pause(server->listen_watch);
+    ws_close_all(server->ws, WS_CLOSE_GOING_AWAY);
+    if (ws_peers(server->ws) == 0 || loop_watch_time(server->loop, FAREWELL_NS, on_farewell, server,
+                                                     &server->farewell_watch) < 0)
+        loop_stop(server->loop);
+}
+
+static void *on_open(void *data, struct ws_peer *peer, bool v2)
+{
+    struct server *server = data;
+    int64_t now_ns = clock_now_ns();
+
+    if (server->stopping)
+        return NULL;
+    struct client *client = fanout_join(server->fanout, peer, v2, now_ns);
+    if (client)
+        relay_clients_changed(server->relay, now_ns);
+    return client;
+}
+
+static void on_message(void *data, void *client, const uint8_t *bytes, size_t size, bool text)
+{
+    struct server *server = data;
+    int64_t now_ns = clock_now_ns();
+
+    if (fanout_heard(server->fanout, client, now_ns))
+        relay_client_ready(server->relay, now_ns);
+    if (text)
+        server->counters.messages_ignored++;
+    else
+        relay_client_message(server->relay, client, bytes, size, now_ns);
+}
+
+static void on_drained(void *data, void *client)
+{
+    struct server *server = data;
+
+    fanout_drained(server->fanout, client);
+}
+
+static void on_close(void *data, void *client)
+{
+    struct server *server = data;
+
+    fanout_leave(server->fanout, client);
+    relay_clients_changed(server->relay, clock_now_ns());
+}
+
+static void on_get(void *data, const char *path, struct http_response *ret_response)
+{
+    struct server *server = data;
+    int64_t now_ns = clock_now_ns();
+    const struct gate *gate = relay_gate(server->relay);
+    const struct http_health health = {
+        .counters = &server->counters,
+        .clients = fanout_clients(server->fanout),
+        .shm_seq = source_sequence(server->source, now_ns),
+        .last_frame_age_ms = server->frame_ns > 0 ? (now_ns - server->frame_ns) / NS_PER_MS : -1,
+        .uptime_s = (now_ns - server->started_ns) / NS_PER_S,
+        .source = source_name(server, now_ns),
+        .source_reason = source_reason(server->source),
+        .bus_connected = bus_state(server->bus) == BUS_CONNECTED,
+        .gate_mode = gate_mode_name(gate->mode),
+        .gate_reason = gate_reason_name(gate->reason),
+    };
+
+    http_get(path, &health, server->files, server->http_body, ret_response);
+}
+
+static bool on_may_connect(void *data, const char *origin, const char *host)
+{
+    struct server *server = data;
+    bool allowed = http_origin_allowed(origin, host, server->config->allowed_origins);
+
+    if (!allowed)
+        server->counters.clients_refused++;
+    return allowed;
+}
+
+static int open_signals(struct server *server)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigprocmask(SIG_BLOCK, &signals, &server->old_signals);
+    signal(SIGPIPE, SIG_IGN);
+    server->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    return server->signal_fd < 0 ? -errno : 0;
+}
+
+static int open_listener(struct server *server)
+{
+    const char *address = server->config->listen;
+    int fd = listener_open(address);
+
+    if (fd < 0) {
+        log_error("cannot listen on %s: %s; choose another address with --listen", address,
+                  strerror(-fd));
+        return fd;
+    }
+    server->listen_fd = fd;
+    return 0;
+}
+
+static int open_source(struct server *server)
+{
+    int error = source_open(server->config, &server->counters, &server->source);
+
+    if (error < 0)
+        log_error("cannot open the stream '%s' in %s: %s", server->config->stream,
+                  server->config->ipc_dir, strerror(-error));
+    return error;
+}
+
+/* Cuts the comma-separated patterns in `text` apart, in place. */
+static int split_patterns(char *text, const char **patterns, size_t count_max)
+{
+    char *rest = NULL;
+    size_t count = 0;
+
+    for (char *one = strtok_r(text, ", ", &rest); one; one = strtok_r(NULL, ", ", &rest)) {
+        if (count == count_max)
+            return -E2BIG;
+        patterns[count++] = one;
+    }
+    return (int)count;
+}
+
+static int open_bus(struct server *server)
+{
+    const struct config *config = server->config;
+    char local_url[CONFIG_TEXT_BYTES + 8];
+    char patterns[CONFIG_TEXT_BYTES];
+    struct bus_config bus = {
+        .url = config->bus_url,
+        .name = "simcastd",
+        .serve = true,
+        .stop_subscription = "command.genesis.estop",
+    };
+
+    if (config->bus_url[0] == '\0') {
+        snprintf(local_url, sizeof(local_url), "ipc://%s", config->ipc_dir);
+        bus.url = local_url;
+    }
+    memcpy(patterns, config->telemetry_subjects, sizeof(patterns));
+    int count = split_patterns(patterns, bus.subscriptions, BUS_SUBSCRIPTIONS_MAX - 1);
+    if (count < 0) {
+        log_error("telemetry.subjects: expected at most %d patterns, got '%s'",
+                  BUS_SUBSCRIPTIONS_MAX - 1, config->telemetry_subjects);
+        return -EINVAL;
+    }
+    bus.subscriptions[count] = COMMAND_SUBJECT_WILDCARD;
+    int error = bus_open(&bus, &server->bus);
+    if (error == -EADDRINUSE)
+        log_error("another simcastd serves the local bus in %s; stop it, or use another --ipc-dir",
+                  config->ipc_dir);
+    else if (error == -EINVAL)
+        log_error("bus_url or telemetry.subjects: not a URL or pattern that the bus understands");
+    else if (error < 0)
+        log_error("cannot open the local bus in %s: %s; check the directory with --ipc-dir",
+                  config->ipc_dir, strerror(-error));
+    return error;
+}
+
+static int open_relay(struct server *server)
+{
+    const struct config *config = server->config;
+    const struct fanout_config fanout = {
+        .ready_delay_ns = READY_DELAY_NS,
+        .queue_messages = config->telemetry_queue,
+        .counters = &server->counters,
+    };
+    int error = fanout_create(&fanout, &server->fanout);
+
+    if (error < 0)
+        return error;
+    struct relay_config relay = {
+        .bus = server->bus,
+        .fanout = server->fanout,
+        .source = server->source,
+        .counters = &server->counters,
+        .gate = gate_config_transport,
+        .keyframe_coalesce_ns = config->keyframe_coalesce_ms * NS_PER_MS,
+        .keyframe_timeout_ns = config->keyframe_timeout_ms * NS_PER_MS,
+        .telemetry_bytes_max = config->telemetry_bytes_max,
+    };
+    relay.gate.video_hold_ns = config->gate_hold_ms * NS_PER_MS;
+    relay.gate.video_estop_ns = config->gate_estop_ms * NS_PER_MS;
+    relay.gate.codec_grace_ns = config->gate_codec_grace_ms * NS_PER_MS;
+    return relay_create(&relay, clock_now_ns(), &server->relay);
+}
+
+static int load_files(struct server *server)
+{
+    const char *dir = server->config->web_dir;
+
+    if (dir[0] != '\0') {
+        int error = web_files_load(dir, &server->files);
+        if (error < 0)
+            log_error("web_dir: cannot read the viewer's files in %s: %s", dir, strerror(-error));
+        return error < 0 ? -EINVAL : 0;
+    }
+    if (web_files_load(WEB_DIR_INSTALLED, &server->files) < 0 &&
+        web_files_load(WEB_DIR_SOURCE, &server->files) < 0)
+        log_warning("no viewer is installed in %s; GET / will answer 404", WEB_DIR_INSTALLED);
+    return 0;
+}
+
+static int open_ws(struct server *server)
+{
+    const struct ws_handler handler = {
+        .data = server,
+        .open = on_open,
+        .message = on_message,
+        .drained = on_drained,
+        .close = on_close,
+        .get = on_get,
+        .may_connect = on_may_connect,
+    };
+    int error = loop_create(&server->loop);
+
+    if (error == 0)
+        error = ws_create(server->loop, &handler, &server->ws);
+    if (error == -ENOTSUP)
+        log_error("libwebsockets cannot use libev; install libwebsockets-evlib-ev");
+    else if (error < 0)
+        log_error("cannot start the WebSocket server: %s", strerror(-error));
+    return error;
+}
+
+static int open_watches(struct server *server)
+{
+    struct loop *loop = server->loop;
+    int ring_fd = source_fd(server->source);
+    int error = loop_watch_fd(loop, server->signal_fd, on_signal, server, &server->signal_watch);
+
+    server->slot_period_ns = source_period_ns(server->source, clock_now_ns());
+    if (error == 0)
+        error = loop_watch_fd(loop, server->listen_fd, on_listen, server, &server->listen_watch);
+    if (error == 0)
+        error = loop_watch_fd(loop, bus_fd(server->bus), on_bus, server, &server->bus_watch);
+    if (error == 0)
+        error = loop_watch_time(loop, TICK_NS, on_tick, server, &server->tick_watch);
+    if (error == 0 && ring_fd >= 0)
+        error = loop_watch_fd(loop, ring_fd, on_ring, server, &server->ring_watch);
+    if (error == 0 && server->slot_period_ns > 0)
+        error = loop_watch_time(loop, server->slot_period_ns, on_slot, server, &server->slot_watch);
+    return error;
+}
+
+static int server_open(struct server *server)
+{
+    static int (*const steps[])(struct server *) = {
+        open_signals, open_listener, open_source, open_bus,
+        open_relay,   load_files,    open_ws,     open_watches,
+    };
+
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        int error = steps[i](server);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+static void server_close(struct server *server)
+{
+    struct loop_watch *const watches[] = {
+        server->farewell_watch, server->slot_watch,   server->ring_watch,   server->tick_watch,
+        server->bus_watch,      server->listen_watch, server->signal_watch,
+    };
+
+    for (size_t i = 0; i < sizeof(watches) / sizeof(watches[0]); i++)
+        loop_watch_destroy(watches[i]);
+    ws_destroy(server->ws);
+    loop_destroy(server->loop);
+    web_files_free(server->files);
+    relay_destroy(server->relay);
+    fanout_destroy(server->fanout);
+    bus_close(server->bus);
+    source_close(server->source);
+    if (server->listen_fd >= 0)
+        close(server->listen_fd);
+    if (server->signal_fd >= 0)
+        close(server->signal_fd);
+    sigprocmask(SIG_SETMASK, &server->old_signals, NULL);
+}
+
+static void announce(struct server *server)
+{
+    const struct config *config = server->config;
+    const char *port = strrchr(config->listen, ':');
+    uint64_t watchdog_us = 0;
+    bool loopback = true;
+
+    listener_parse(config->listen, &loopback);
+    if (!loopback)
+        log_warning("everybody who can reach %s may watch and drive: there is no login yet",
+                    config->listen);
+    log_info("serving http://%.*s:%d/ (stream '%s' in %s)", (int)(port - config->listen),
+             config->listen, listener_port(server->listen_fd), config->stream, config->ipc_dir);
+    if (sd_watchdog_enabled(0, &watchdog_us) > 0)
+        server->watchdog_ns = (int64_t)watchdog_us * NS_PER_US / 3;
+    sd_notify(0, "READY=1");
+}
+
+int server_run(const struct config *config)
+{
+    static struct server server;
+    int exit_code = 0;
+
+    server = (struct server){
+        .config = config,
+        .signal_fd = -1,
+        .listen_fd = -1,
+        .started_ns = clock_now_ns(),
+    };
+    int error = server_open(&server);
+    if (error == 0) {
+        announce(&server);
+        loop_run(server.loop);
+    } else {
+        exit_code = error == -EINVAL ? EX_CONFIG : 1;
+    }
+    server_close(&server);
+    return exit_code;
+}

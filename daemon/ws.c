@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libwebsockets 4.1 lives here. It runs in our libev loop as a guest (foreign loop), speaks HTTP
+ * and the WebSocket handshake, and reads and checks what clients send. Outgoing frames are built
+ * by us and pass through lws_write(LWS_WRITE_RAW), which in 4.1.6 is lws_issue_raw(): one send(),
+ * and only what the socket does not take is copied to a list that goes out before anything else
+ * (lib/core-net/output.c). Pongs and close frames take the same way, so they never fall into the
+ * middle of a frame of ours. Neither needs the bytes before the buffer, so a read-only mapping
+ * will do.
+ *
+ * Owns the context and one session per connection. Runs on the loop thread. A peer that fails is
+ * closed by libwebsockets; our handler hears of it once.
+ */
+#include "daemon/ws.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <libwebsockets.h>
+
+#include "base/log.h"
+#include "proto/viewer.h"
+
+#define HEADER_BYTES_MAX 2048
+#define PATH_BYTES_MAX 256
+#define ORIGIN_BYTES_MAX 512
+#define HANDSHAKE_SECONDS 5
+#define HEADER_POOL 64 /* requests whose headers are being read at the same time */
+
+struct session {
+    struct lws *wsi;
+    struct session *next; /* of all open WebSockets */
+    struct session *previous;
+    void *client;          /* NULL: not open, or closed for the handler already */
+    unsigned close_status; /* close with this as soon as it is writable; 0: stay */
+    size_t received;
+    uint8_t message[WS_MESSAGE_BYTES_MAX];
+};
+
+struct ws {
+    struct lws_context *context;
+    struct lws_vhost *vhost;
+    struct ws_handler handler;
+    struct session *sessions;
+    unsigned peers;
+};
+
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t size);
+
+/* The first one also serves who names no subprotocol. */
+static const struct lws_protocols protocols[] = {
+    {
+        .name = "simcast.v1",
+        .callback = on_event,
+        .per_session_data_size = sizeof(struct session),
+        .rx_buffer_size = WS_MESSAGE_BYTES_MAX,
+        /* Below this a frame would be sent in pieces, each rest copied (8 times the CPU). */
+        .tx_packet_size = WS_FRAME_BYTES_MAX,
+    },
+    {
+        .name = VIEWER_SUBPROTOCOL,
+        .callback = on_event,
+        .per_session_data_size = sizeof(struct session),
+        .rx_buffer_size = WS_MESSAGE_BYTES_MAX,
+        .tx_packet_size = WS_FRAME_BYTES_MAX,
+        .id = 2,
+    },
+    {0},
+};
+
+static struct ws *ws_of(struct lws *wsi)
+{
+    return lws_context_user(lws_get_context(wsi));
+}
+
+static void forward_log(int level, const char *line)
+{
+    (void)level;
+    log_debug("libwebsockets: %.*s", (int)strcspn(line, "\n"), line);
+}
+
+static bool header_text(struct lws *wsi, enum lws_token_indexes token, char *text, int text_bytes)
+{
+    text[0] = '\0';
+    return lws_hdr_total_length(wsi, token) == 0 || lws_hdr_copy(wsi, text, text_bytes, token) > 0;
+}
+
+static int add_header(struct lws *wsi, const char *name, const char *value, uint8_t **at,
+                      uint8_t *end)
+{
+    return lws_add_http_header_by_name(wsi, (const uint8_t *)name, (const uint8_t *)value,
+                                       (int)strlen(value), at, end);
+}
+
+static int add_headers(struct lws *wsi, const struct http_response *response, uint8_t **at,
+                       uint8_t *end)
+{
+    if (lws_add_http_common_headers(wsi, response->status, response->content_type,
+                                    response->body_bytes, at, end) ||
+        add_header(wsi, "cache-control:", "no-store", at, end) ||
+        add_header(wsi, "x-content-type-options:", "nosniff", at, end) ||
+        add_header(wsi, "referrer-policy:", "no-referrer", at, end) ||
+        add_header(wsi, "content-security-policy:",
+                   "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
+                   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+                   at, end))
+        return -1;
+    if (response->status == HTTP_STATUS_METHOD_NOT_ALLOWED &&
+        add_header(wsi, "allow:", "GET, HEAD", at, end))
+        return -1;
+    if (response->status == 426 && add_header(wsi, "upgrade:", "websocket", at, end))
+        return -1;
+    return lws_finalize_http_header(wsi, at, end);
+}
+
+/* Writes the whole answer; what the socket does not take follows by itself. */
+static int respond(struct lws *wsi, const struct http_response *response, bool head_only)
+{
+    uint8_t buffer[LWS_PRE + HEADER_BYTES_MAX];
+    uint8_t *start = buffer + LWS_PRE;
+    uint8_t *at = start;
+
+    if (add_headers(wsi, response, &at, buffer + sizeof(buffer)) ||
+        lws_write(wsi, start, (size_t)(at - start), LWS_WRITE_HTTP_HEADERS) < 0)
+        return -1;
+    if (!head_only && response->body_bytes > 0 &&
+        lws_write(wsi, (uint8_t *)response->body, response->body_bytes, LWS_WRITE_HTTP_FINAL) < 0)
+        return -1;
+    return 0;
+}
+
+static int on_request(struct ws *ws, struct lws *wsi)
+{
+    struct http_response response;
+    char path[PATH_BYTES_MAX];
+    bool head = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
+
+    if (!head && lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) == 0)
+        http_error(405, &response);
+    else if (!header_text(wsi, head ? WSI_TOKEN_HEAD_URI : WSI_TOKEN_GET_URI, path, sizeof(path)))
+        http_error(404, &response);
+    else
+        ws->handler.get(ws->handler.data, path, &response);
+    return respond(wsi, &response, head);
+}
+
+/* 0: go on with the WebSocket handshake; 1: answered; -1: hang up. */
+static int on_upgrade(struct ws *ws, struct lws *wsi, const char *upgrade)
+{
+    char path[PATH_BYTES_MAX];
+    char origin[ORIGIN_BYTES_MAX];
+    char host[ORIGIN_BYTES_MAX];
+    struct http_response response;
+
+    /* An offer of h2c is turned down by answering as if it had not been made (RFC 7540, 3.2). */
+    if (strcasecmp(upgrade, "websocket") != 0)
+        return on_request(ws, wsi) < 0 ? -1 : 1;
+    if (!header_text(wsi, WSI_TOKEN_GET_URI, path, sizeof(path)) ||
+        strcmp(path, HTTP_WS_PATH) != 0) {
+        http_error(404, &response);
+    } else if (!header_text(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin)) ||
+               !header_text(wsi, WSI_TOKEN_HOST, host, sizeof(host)) ||
+               !ws->handler.may_connect(ws->handler.data, origin, host)) {
+        http_error(403, &response);
+    } else {
+        return 0;
+    }
+    return respond(wsi, &response, false) < 0 ? -1 : 1;
+}
+
+static void session_forget(struct ws *ws, struct session *session)
+{
+    void *client = session->client;
+
+    session->client = NULL;
+    if (client)
+        ws->handler.close(ws->handler.data, client);
+}
+
+static void on_close(struct ws *ws, struct session *session)
+{
+    if (!session->wsi)
+        return;
+    session_forget(ws, session);
+    if (session->next)
+        session->next->previous = session->previous;
+    if (session->previous)
+        session->previous->next = session->next;
+    else
+        ws->sessions = session->next;
+    ws->peers--;
+    session->wsi = NULL;
+}
+
+static int on_open(struct ws *ws, struct lws *wsi, struct session *session)
+{
+    *session = (struct session){.wsi = wsi, .next = ws->sessions};
+    if (ws->sessions)
+        ws->sessions->previous = session;
+    ws->sessions = session;
+    ws->peers++;
+    bool v2 = lws_get_protocol(wsi)->id == 2;
+    session->client = ws->handler.open(ws->handler.data, (struct ws_peer *)wsi, v2);
+    if (session->client)
+        return 0;
+    on_close(ws, session);
+    return -1;
+}
+
+static int close_with(struct ws *ws, struct session *session, unsigned status)
+{
+    lws_close_reason(session->wsi, (enum lws_close_status)status, NULL, 0);
+    session_forget(ws, session);
+    return -1;
+}
+
+static int on_receive(struct ws *ws, struct session *session, const uint8_t *bytes, size_t size)
+{
+    struct lws *wsi = session->wsi;
+    bool first = lws_is_first_fragment(wsi);
+    bool final = lws_is_final_fragment(wsi);
+
+    if (!session->client)
+        return 0;
+    if (first)
+        session->received = 0;
+    if (size > WS_MESSAGE_BYTES_MAX - session->received)
+        return close_with(ws, session, WS_CLOSE_TOO_BIG);
+    if (size > 0)
+        memcpy(session->message + session->received, bytes, size);
+    session->received += size;
+    if (final) {
+        size_t whole = session->received;
+        session->received = 0;
+        ws->handler.message(ws->handler.data, session->client, session->message, whole,
+                            !lws_frame_is_binary(wsi));
+    }
+    return 0;
+}
+
+static int on_writable(struct ws *ws, struct session *session)
+{
+    if (!session->client)
+        return 0;
+    if (session->close_status != 0)
+        return close_with(ws, session, session->close_status);
+    ws->handler.drained(ws->handler.data, session->client);
+    return 0;
+}
+
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t size)
+{
+    struct ws *ws = ws_of(wsi);
+    struct session *session = user;
+
+    switch (reason) {
+    case LWS_CALLBACK_HTTP:
+        return on_request(ws, wsi) < 0 || lws_http_transaction_completed(wsi) ? -1 : 0;
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        return on_upgrade(ws, wsi, in);
+    case LWS_CALLBACK_ESTABLISHED:
+        return on_open(ws, wsi, session);
+    case LWS_CALLBACK_RECEIVE:
+        return on_receive(ws, session, in, size);
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        return on_writable(ws, session);
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        /* Nothing of ours may follow the peer's close frame. */
+        session_forget(ws, session);
+        return 0;
+    case LWS_CALLBACK_CLOSED:
+        on_close(ws, session);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/* Descriptors are the limit of connections; direct look-up needs the table to be as large. */
+static unsigned raise_descriptor_limit(void)
+{
+    struct rlimit limit = {1024, 1024};
+    const rlim_t enough = 65536;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 1024;
+    rlim_t wish = limit.rlim_max < enough ? limit.rlim_max : enough;
+    if (limit.rlim_cur != wish) {
+        limit.rlim_cur = wish;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return (unsigned)limit.rlim_cur;
+}
+
+int ws_create(struct loop *loop, const struct ws_handler *handler, struct ws **ret_ws)
+{
+    void *loops[] = {loop_native(loop)};
+    struct ws *ws = calloc(1, sizeof(*ws));
+
+    if (!ws)
+        return -ENOMEM;
+    ws->handler = *handler;
+    lws_set_log_level(LLL_ERR | LLL_WARN, forward_log);
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .protocols = protocols,
+        .foreign_loops = loops,
+        .fd_limit_per_thread = raise_descriptor_limit(),
+        .max_http_header_pool = HEADER_POOL,
+        .timeout_secs = HANDSHAKE_SECONDS,
+        .user = ws,
+        .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   LWS_SERVER_OPTION_VALIDATE_UTF8,
+    };
+    ws->context = lws_create_context(&info);
+    if (!ws->context) {
+        free(ws);
+        return -ENOTSUP;
+    }
+    ws->vhost = lws_create_vhost(ws->context, &info);
+    if (!ws->vhost) {
+        ws_destroy(ws);
+        return -ENOMEM;
+    }
+    *ret_ws = ws;
+    return 0;
+}
+
+void ws_destroy(struct ws *ws)
+{
+    if (!ws)
+        return;
+    lws_context_destroy(ws->context);
+    free(ws);
+}
+
+int ws_adopt(struct ws *ws, int fd)
+{
+    return lws_adopt_socket_vhost(ws->vhost, fd) ? 0 : -ENOMEM;
+}
+
+static struct session *session_of(struct ws_peer *peer)
+{
+    return lws_wsi_user((struct lws *)peer);
+}
+
+int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes)
+{
+    struct lws *wsi = (struct lws *)peer;
+    struct session *session = session_of(peer);
+
+    if (session->close_status != 0)
+        return -EPIPE;
+    if (lws_write(wsi, (uint8_t *)frame, frame_bytes, LWS_WRITE_RAW) >= 0)
+        return 0;
+    /* The connection is broken; ask for a turn in which to close it. */
+    session->close_status = WS_CLOSE_GOING_AWAY;
+    lws_callback_on_writable(wsi);
+    return -EPIPE;
+}
+
+bool ws_peer_busy(struct ws_peer *peer)
+{
+    return lws_partial_buffered((struct lws *)peer) != 0;
+}
+
+unsigned ws_peers(const struct ws *ws)
+{
+    return ws->peers;
+}
+
+void ws_close_all(struct ws *ws, enum ws_close_status status)
+{
+    for (struct session *session = ws->sessions; session; session = session->next) {
+        session->close_status = status;
+        lws_callback_on_writable(session->wsi);
+    }
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * WebSocket and HTTP towards the network. Home of libwebsockets; ws.c is the only file that sees
+ * it. It knows nothing about video: a handler gets the events, and writes finished WebSocket
+ * frames.
+ *
+ * Thread: the loop, for everything.
+ */
+#ifndef SIMCAST_DAEMON_WS_H
+#define SIMCAST_DAEMON_WS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/http.h"
+#include "daemon/loop.h"
+
+#define WS_MESSAGE_BYTES_MAX 4096 /* from a client; a longer message closes with 1009 */
+#define WS_FRAME_BYTES_MAX (512 * 1024 * 1024)
+
+enum ws_close_status { WS_CLOSE_GOING_AWAY = 1001, WS_CLOSE_TOO_BIG = 1009 };
+
+struct ws;
+struct ws_peer; /* one open WebSocket; valid from `open` until `close` */
+
+struct ws_handler {
+    void *data;
+    /* A WebSocket is open. Returns what the next three are called with, or NULL to close it. */
+    void *(*open)(void *data, struct ws_peer *peer, bool v2);
+    /* One whole message. `bytes` is borrowed. */
+    void (*message)(void *data, void *client, const uint8_t *bytes, size_t size, bool text);
+    /* The peer took all that it had been sent, after a time when it had not. */
+    void (*drained)(void *data, void *client);
+    void (*close)(void *data, void *client);
+    /* GET `path`. The response is used before the next call. */
+    void (*get)(void *data, const char *path, struct http_response *ret_response);
+    /* A page of `origin` asked `host` for a WebSocket. */
+    bool (*may_connect)(void *data, const char *origin, const char *host);
+};
+
+/*
+ * `handler` is copied. Errors: -ENOMEM, or -ENOTSUP when libwebsockets cannot use the loop (its
+ * libev plug-in is not installed).
+ */
+int ws_create(struct loop *loop, const struct ws_handler *handler, struct ws **ret_ws);
+
+/* Takes NULL. Drops what is still open. */
+void ws_destroy(struct ws *ws);
+
+/* Takes the accepted socket, also on failure. Errors: -ENOMEM. */
+int ws_adopt(struct ws *ws, int fd);
+
+/*
+ * Sends one or more finished WebSocket frames. What the socket does not take now is copied and
+ * sent later, before anything else; the caller looks at ws_peer_busy and stops meanwhile.
+ * Errors: -EPIPE the peer is gone; `close` follows by itself.
+ * Cost: one send(2); no copy when the socket takes all.
+ */
+int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes);
+
+/* Whether a tail waits. While true, each ws_peer_send copies all of its frame. */
+bool ws_peer_busy(struct ws_peer *peer);
+
+/* Open WebSockets, including those whose farewell is on the way. */
+unsigned ws_peers(const struct ws *ws);
+
+/* Starts to close all of them; each gets `close`. */
+void ws_close_all(struct ws *ws, enum ws_close_status status);
+
+#endif
