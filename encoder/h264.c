@@ -70,7 +70,7 @@ static int errno_from_av(int code)
  * Hands the slot to libavcodec, which fills `size` bytes and clears the padding after them.
  * The slot is not ours to free, so the buffer that names it frees nothing.
  */
-static void keep_slot(void *opaque, uint8_t *bytes)
+static void keep_slot(void *opaque, uint8_t *bytes) // NOLINT(readability-non-const-parameter)
 {
     (void)opaque;
     (void)bytes;

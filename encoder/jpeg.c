@@ -125,18 +125,18 @@ static void prepare(struct codec *codec, int quality)
 static void write_rows(struct codec *codec)
 {
     struct jpeg_compress_struct *compress = &codec->compress;
-    JSAMPROW rows[ROWS_PER_CALL];
+    const uint8_t *rows[ROWS_PER_CALL];
 
     while (compress->next_scanline < codec->height) {
         unsigned count = codec->height - compress->next_scanline;
         if (count > ROWS_PER_CALL)
             count = ROWS_PER_CALL;
         for (unsigned i = 0; i < count; i++) {
-            ptrdiff_t row = (ptrdiff_t)(compress->next_scanline + i);
-            /* libjpeg takes no const, yet only reads: the memory is mapped read-only. */
-            rows[i] = (JSAMPROW)(uintptr_t)(codec->picture.top + row * codec->picture.stride_bytes);
+            ptrdiff_t row = (ptrdiff_t)compress->next_scanline + (ptrdiff_t)i;
+            rows[i] = codec->picture.top + row * codec->picture.stride_bytes;
         }
-        jpeg_write_scanlines(compress, rows, count);
+        /* libjpeg's type has no const, yet it only reads: the memory is mapped read-only. */
+        jpeg_write_scanlines(compress, (JSAMPARRAY)rows, count);
     }
 }
 

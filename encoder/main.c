@@ -86,7 +86,7 @@ static int run(struct stage *stage, int signal_fd)
         stage_poll_fds(stage, fds);
         fds[STAGE_POLL_FDS] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
         if (poll(fds, STAGE_POLL_FDS + 1, more ? 0 : report.tick_ms) < 0 && errno != EINTR) {
-            log_error("poll failed: %s", strerror(errno)); // NOLINT(concurrency-mt-unsafe)
+            log_error("poll failed: %s", strerrordesc_np(errno));
             return EXIT_FAILURE;
         }
         if (fds[STAGE_POLL_FDS].revents)
@@ -105,11 +105,12 @@ static void log_summary(const struct stage *stage)
              " degraded), %" PRIu64 " over the rate, %" PRIu64 " refused, %" PRIu64 " lost",
              counts.encoded, counts.keyframes, counts.bytes, counts.degraded, counts.over_rate,
              counts.refused, counts.lost);
-    if (times->count > 0)
+    if (times->count > 0) {
         log_info("encode time: p50 %.2f ms, p99 %.2f ms, longest %.2f ms",
                  (double)histogram_percentile_ns(times, 50) / NS_PER_MS,
                  (double)histogram_percentile_ns(times, 99) / NS_PER_MS,
                  (double)times->max_ns / NS_PER_MS);
+    }
 }
 
 static int report_open_failure(const struct stage_config *config, int error)
@@ -122,8 +123,8 @@ static int report_open_failure(const struct stage_config *config, int error)
         remedy = "memory is full: choose a smaller --packet-bytes-max";
     else if (error == -EACCES)
         remedy = "give this user write access to the directory or choose another --ipc-dir";
-    log_error("cannot serve %s/%s.packets: %s; %s", config->dir, config->stream, strerror(-error),
-              remedy); // NOLINT(concurrency-mt-unsafe)
+    log_error("cannot serve %s/%s.packets: %s; %s", config->dir, config->stream,
+              strerrordesc_np(-error), remedy);
     return error == -ENAMETOOLONG || error == -EINVAL ? EX_CONFIG : EXIT_FAILURE;
 }
 
@@ -149,8 +150,7 @@ int main(int argc, char **argv)
     log_init("simcast-encoder", options.log_level);
     int signal_fd = open_signals();
     if (signal_fd < 0) {
-        log_error("cannot receive signals: %s",
-                  strerror(-signal_fd)); // NOLINT(concurrency-mt-unsafe)
+        log_error("cannot receive signals: %s", strerrordesc_np(-signal_fd));
         return EXIT_FAILURE;
     }
     int rc = stage_open(&options.stage, &stage);

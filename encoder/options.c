@@ -175,7 +175,7 @@ static const struct options defaults = {
                          .bitrate_bps = 4000000,
                          .preset = "ultrafast"},
             .crc = true,
-            .packet_bytes_max = 2 * 1024 * 1024,
+            .packet_bytes_max = 2UL * 1024 * 1024,
         },
     .log_level = LOG_LEVEL_INFO,
 };
@@ -183,7 +183,7 @@ static const struct options defaults = {
 static int read_environment(struct options *options, char *reason)
 {
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        const char *value = getenv(table[i].variable);
+        const char *value = getenv(table[i].variable); // NOLINT(concurrency-mt-unsafe)
         if (!value || table[i].read(options, value))
             continue;
         snprintf(reason, OPTIONS_REASON_BYTES, "%s=\"%s\" in the environment is wrong: use %s",
@@ -217,8 +217,8 @@ static int read_arguments(struct options *options, int argc, char *const argv[],
     flags[OPTION_COUNT + 1] = (struct option){"version", no_argument, NULL, 'v'};
     opterr = 0;
     optind = 1;
-    while ((choice = getopt_long(argc, argv, ":h", flags, &index)) !=
-           -1) { // NOLINT(concurrency-mt-unsafe)
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): before threads start
+    while ((choice = getopt_long(argc, argv, ":h", flags, &index)) != -1) {
         if (choice == 'h' || choice == 'v') {
             options->request = choice == 'h' ? OPTIONS_HELP : OPTIONS_VERSION;
             return 0;

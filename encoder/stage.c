@@ -61,6 +61,18 @@ static int open_rings(struct stage *stage, const struct stage_config *config)
     return rc < 0 ? rc : ring_consumer_open(&frames, &stage->frames);
 }
 
+/* The simulator need not render more than is encoded, nor at another size. */
+static void tell_simulator(struct stage *stage)
+{
+    struct stream_settings settings = {
+        .width = stage->settings.width,
+        .height = stage->settings.height,
+        .fps = stage->settings.fps,
+    };
+
+    ring_consumer_settings(stage->frames, &settings);
+}
+
 int stage_open(const struct stage_config *config, struct stage **ret_stage)
 {
     if (config->packet_bytes_max < STAGE_PACKET_BYTES_MIN)
@@ -85,6 +97,8 @@ int stage_open(const struct stage_config *config, struct stage **ret_stage)
         stage_close(stage);
         return rc;
     }
+    if (stage->settings.fps > 0)
+        tell_simulator(stage);
     *ret_stage = stage;
     return 0;
 }
@@ -125,14 +139,11 @@ static void take_settings(struct stage *stage, const struct stream_settings *ask
     if (merged.fps != stage->settings.fps)
         pace_limit(&stage->pace, merged.fps);
     stage->settings = merged;
+    tell_simulator(stage);
     log_info(
         "asked for: codec %s, JPEG quality %u, %.1f Mbit/s, preset %s, fps %u (0: as they come)",
         video_codec_name(merged.codec), merged.jpeg_quality, merged.bitrate_bps / 1e6,
         merged.preset, merged.fps);
-
-    struct stream_settings upstream = {
-        .width = merged.width, .height = merged.height, .fps = merged.fps};
-    ring_consumer_settings(stage->frames, &upstream);
 }
 
 static void follow_demand(struct stage *stage)

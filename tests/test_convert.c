@@ -156,7 +156,7 @@ START_TEST(a_header_that_lies_is_refused)
                                 .width = 64,
                                 .height = 64,
                                 .stride_bytes = 64 * 3,
-                                .payload_bytes = 64 * 64 * 3};
+                                .payload_bytes = 64UL * 64 * 3};
     struct ring_frame lie = honest;
 
     ck_assert_int_eq(view(honest), 0);

@@ -8,7 +8,7 @@
 #include "encoder/codec.h"
 #include "tests/picture_kit.h"
 
-#define PACKET_BYTES (1024 * 1024)
+#define PACKET_BYTES (1024UL * 1024)
 #define GUARD_BYTES 64
 #define GUARD_VALUE 0xA5
 

@@ -10,7 +10,7 @@
 #include "encoder/codec.h"
 #include "tests/picture_kit.h"
 
-#define PACKET_BYTES (512 * 1024)
+#define PACKET_BYTES (512UL * 1024)
 #define GUARD_BYTES 64
 #define GUARD_VALUE 0xA5
 

@@ -32,7 +32,7 @@ static void open_simulator(void)
     struct ring_producer_config config = {.dir = world.dir,
                                           .stream = STREAM,
                                           .kind = RING_KIND_FRAMES,
-                                          .payload_bytes_max = 640 * 480 * 4};
+                                          .payload_bytes_max = 640UL * 480 * 4};
 
     ck_assert_int_eq(ring_producer_open(&config, &world.simulator), 0);
 }
@@ -64,7 +64,7 @@ static void set_up(void)
                      .preset = "ultrafast"},
         .choice = CODER_X264,
         .crc = true,
-        .packet_bytes_max = 256 * 1024,
+        .packet_bytes_max = 256UL * 1024,
     };
     open_simulator();
     open_viewer();
