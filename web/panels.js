@@ -171,7 +171,7 @@ function driveText({ state, mode, drive }) {
   if (state !== 'live') return 'Driving is off: there is no video.';
   if (mode === 'ESTOP') return 'Driving is off: the E-stop is on.';
   if (drive.mustRelease) return 'Let go, then hold Space or the pad again.';
-  if (!drive.driving) return 'Hold Space and press W, A, S or D, or hold the pad.';
+  if (!drive.driving) return 'Hold Space with W A S D, or hold the pad.';
   const { linear_x: x, linear_y: y, angular_z: turn } = drive.velocity;
   return `Driving: ${decimals(x, 2)} m/s ahead, ${decimals(y, 2)} left, ${decimals(turn, 2)} rad/s.`;
 }
