@@ -39,7 +39,7 @@
 #include "base/log.h"
 #include "bus/core.h"
 
-#define HIGH_WATER_NORMAL 256 /* messages per peer and direction */
+#define HIGH_WATER_NORMAL 1024 /* messages per peer and direction */
 #define HIGH_WATER_STOP 64
 #define RECONNECT_MS_MIN 20
 #define RECONNECT_MS_MAX 500
@@ -74,10 +74,12 @@ struct local {
     int start_result;
 };
 
-/* "<dir>/bus.<in or out>"; what is "in" to the server is where the others send to. */
-static void endpoint(const struct local *local, enum bus_lane lane, bool in, char path[PATH_MAX])
+#define SCHEME "ipc://"
+
+/* "ipc://<dir>/bus.<in or out>"; "in" is where all others send to and the server receives. */
+static void endpoint(const struct local *local, enum bus_lane lane, bool in, char text[PATH_MAX])
 {
-    snprintf(path, PATH_MAX, "ipc://%s/bus%s.%s", local->dir, lane == BUS_LANE_STOP ? ".stop" : "",
+    snprintf(text, PATH_MAX, SCHEME "%s/bus%s.%s", local->dir, lane == BUS_LANE_STOP ? ".stop" : "",
              in ? "in" : "out");
 }
 
@@ -113,12 +115,19 @@ static int take_lock(struct local *local)
     }
 }
 
+/* ZeroMQ leaves its socket files behind; they are ours as long as the lock is. */
 static void drop_lock(struct local *local)
 {
     char path[PATH_MAX];
 
     if (local->lock_fd < 0)
         return;
+    for (int lane = 0; lane < BUS_LANE_COUNT; lane++) {
+        for (int in = 0; in < 2; in++) {
+            endpoint(local, (enum bus_lane)lane, in, path);
+            unlink(path + strlen(SCHEME));
+        }
+    }
     lock_path(local, path);
     unlink(path);
     close(local->lock_fd);
@@ -159,18 +168,20 @@ static int open_socket(const struct local *local, enum bus_lane lane, int type, 
         {ZMQ_LINGER, 0},
         {ZMQ_SNDHWM, high_water},
         {ZMQ_RCVHWM, high_water},
-        {ZMQ_MAXMSGSIZE, BUS_PAYLOAD_BYTES_MAX},
         {ZMQ_IMMEDIATE, 1}, /* a lost peer's queue is dropped, and its subscription withdrawn */
         {ZMQ_RECONNECT_IVL, RECONNECT_MS_MIN},
         {ZMQ_RECONNECT_IVL_MAX, RECONNECT_MS_MAX},
         {ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS},
         {ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS},
     };
+    const int64_t part_bytes_max = BUS_PAYLOAD_BYTES_MAX;
     void *socket = zmq_socket(local->context, type);
 
     if (!socket)
         return -errno;
     *ret_socket = socket;
+    if (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &part_bytes_max, sizeof(part_bytes_max)) < 0)
+        return -errno;
     for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         int result = set_int(socket, options[i][0], options[i][1]);
         if (result < 0)
@@ -182,10 +193,10 @@ static int open_socket(const struct local *local, enum bus_lane lane, int type, 
 
 static int attach(const struct local *local, void *socket, enum bus_lane lane, bool in)
 {
-    char path[PATH_MAX];
+    char text[PATH_MAX];
 
-    endpoint(local, lane, in, path);
-    int result = local->bus->serve ? zmq_bind(socket, path) : zmq_connect(socket, path);
+    endpoint(local, lane, in, text);
+    int result = local->bus->serve ? zmq_bind(socket, text) : zmq_connect(socket, text);
     return result < 0 ? -errno : 0;
 }
 
@@ -521,7 +532,7 @@ static int local_start(struct bus *bus)
     if (!local)
         return -ENOMEM;
     local->bus = bus;
-    local->dir = bus->url + strlen("ipc://");
+    local->dir = bus->url + strlen(SCHEME);
     local->lock_fd = -1;
     sem_init(&local->started, 0, 0);
     bus->driver_state = local;
