@@ -25,7 +25,6 @@ struct ws_client {
     struct lws_context *context;
     lws_sorted_usec_list_t reconnect;
     char host[HOST_BYTES];
-    char origin[HOST_BYTES];
     uint16_t port;
     uint8_t *message; /* WS_CLIENT_MESSAGE_BYTES_MAX bytes, touched only as far as needed */
     size_t message_bytes;
@@ -46,7 +45,6 @@ static void connect_now(lws_sorted_usec_list_t *reconnect)
         .port = client->port,
         .path = "/stream/ws",
         .host = client->host,
-        .origin = client->origin,
         .protocol = VIEWER_SUBPROTOCOL,
         .local_protocol_name = VIEWER_SUBPROTOCOL,
     };
@@ -142,7 +140,6 @@ int ws_client_start(uint16_t port, struct ws_client **ret_client)
     pthread_mutex_init(&client->lock, NULL);
     client->port = port;
     snprintf(client->host, sizeof(client->host), "localhost:%u", (unsigned)port);
-    snprintf(client->origin, sizeof(client->origin), "http://localhost:%u", (unsigned)port);
     client->message = malloc(WS_CLIENT_MESSAGE_BYTES_MAX);
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
