@@ -3,6 +3,7 @@
 #include "sim/gait.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #define PI 3.14159265358979323846
@@ -14,12 +15,14 @@
 #define CAPTURE_S 0.13   /* how far a foot goes out per m/s of unwanted speed */
 #define LEVEL 0.6        /* part of a tilt that the legs take back */
 #define LEVEL_M_MAX 0.04
-#define STRIDE_M_MAX 0.16
+#define SWING_MPS_MAX 3.0 /* of a foot in the air, so that a late change cannot jerk it */
 #define MOVING 0.015      /* m/s or rad/s that count as a wish to move */
-#define SETTLING_SWINGS 3 /* swings on the spot before it stands, so that no foot is left far out  \
-                           */
+#define SETTLING_SWINGS 3 /* on the spot before it stands, so that no foot stays far out */
 #define TRIM_PER_S 1.25   /* how fast a lasting error of the speed is made up for */
 #define TRIM_MAX 0.5
+
+/* A foot's way from below its hip, forward and sideways: keeps the knee from stretching. */
+static const double stride_m_max[2] = {0.16, 0.10};
 
 static double clamp(double value, double limit)
 {
@@ -145,12 +148,13 @@ static void move_foot(struct gait *gait, const struct gait_input *input, unsigne
 
     for (unsigned i = 0; i < 2 && gait->stepping; i++) {
         double *foot = &gait->foot[leg][i];
-        double target =
-            clamp(0.5 * stance_s * wanted[i] + CAPTURE_S * (measured[i] - wanted[i]), STRIDE_M_MAX);
+        double target = clamp(0.5 * stance_s * wanted[i] + CAPTURE_S * (measured[i] - wanted[i]),
+                              stride_m_max[i]);
         if (swing < 0)
-            *foot = clamp(*foot - wanted[i] * dt_s, STRIDE_M_MAX);
+            *foot = clamp(*foot - wanted[i] * dt_s, stride_m_max[i]);
         else
-            *foot += (target - *foot) * fmin(1.0, dt_s / fmax(left_s, dt_s));
+            *foot += clamp((target - *foot) * fmin(1.0, dt_s / fmax(left_s, dt_s)),
+                           SWING_MPS_MAX * dt_s);
     }
 }
 
@@ -169,6 +173,6 @@ void gait_step(struct gait *gait, const struct gait_input *input, double dt_s,
         move_foot(gait, input, leg, dt_s);
         double foot_m[3] = {gait->foot[leg][0], gait->foot[leg][1] + leg_side(leg) * GAIT_HIP_M,
                             -GAIT_STAND_M + clamp(level, LEVEL_M_MAX) + lift};
-        gait_leg_angles(leg, foot_m, &ret_joints_rad[leg * 3]);
+        gait_leg_angles(leg, foot_m, ret_joints_rad + (size_t)3 * leg);
     }
 }

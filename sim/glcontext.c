@@ -127,25 +127,25 @@ int glcontext_create(struct glcontext **ret_context)
     return 0;
 }
 
-void glcontext_destroy(struct glcontext *gl)
+void glcontext_destroy(struct glcontext *context)
 {
-    if (!gl)
+    if (!context)
         return;
-    eglMakeCurrent(gl->display, EGL_NO_SURFACE, EGL_NO_SURFACE, EGL_NO_CONTEXT);
-    eglDestroyContext(gl->display, gl->context);
-    eglTerminate(gl->display);
-    free(gl);
+    eglMakeCurrent(context->display, EGL_NO_SURFACE, EGL_NO_SURFACE, EGL_NO_CONTEXT);
+    eglDestroyContext(context->display, context->context);
+    eglTerminate(context->display);
+    free(context);
 }
 
-const char *glcontext_renderer(const struct glcontext *gl)
+const char *glcontext_renderer(const struct glcontext *context)
 {
-    (void)gl;
+    (void)context;
     const char *name = (const char *)glGetString(GL_RENDERER);
 
     return name ? name : "unknown renderer";
 }
 
-bool glcontext_is_software(const struct glcontext *gl)
+bool glcontext_is_software(const struct glcontext *context)
 {
-    return gl->software;
+    return context->software;
 }

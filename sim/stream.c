@@ -189,17 +189,18 @@ static int open_ring(struct stream *stream)
     };
     int error = ring_producer_open(&ring, &stream->ring);
 
-    if (error == -EADDRINUSE)
+    if (error == -EADDRINUSE) {
         log_error("another simulator already feeds stream '%s' in %s: stop it, or choose another "
                   "--stream or --ipc-dir",
                   config->name, config->dir);
-    else if (error == -ENOSPC || error == -ENOMEM)
+    } else if (error == -ENOSPC || error == -ENOMEM) {
         log_error("not enough memory for the frames of stream '%s' (%zu bytes each): free some, "
                   "or choose a smaller --max-size",
                   config->name, ring.payload_bytes_max);
-    else if (error < 0)
+    } else if (error < 0) {
         log_error("cannot open stream '%s' in %s: %s: check --stream and --ipc-dir", config->name,
                   config->dir, strerrordesc_np(-error));
+    }
     return error;
 }
 
