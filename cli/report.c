@@ -34,6 +34,11 @@ void report_status(const struct report_status *status, char text[REPORT_BYTES])
                  to_s(status->elapsed_ns));
         return;
     }
+    if (status->seen->width == 0) {
+        snprintf(text, REPORT_BYTES, "%4.0f s  waiting for the first frame",
+                 to_s(status->elapsed_ns));
+        return;
+    }
     if (status->p50_ns > 0)
         snprintf(latency, sizeof(latency), "  %s in %.1f ms", status->to_viewer ? "seen" : "coded",
                  to_ms(status->p50_ns));
