@@ -351,13 +351,12 @@ static int open_bus(struct server *server)
     bus.subscriptions[count] = COMMAND_SUBJECT_WILDCARD;
     int error = bus_open(&bus, &server->bus);
     if (error == -EADDRINUSE)
-        log_error("another simcastd serves the local bus in %s; stop it, or use another --ipc-dir",
-                  config->ipc_dir);
+        log_error("another simcastd serves the bus %s; stop it, or use another --ipc-dir", bus.url);
     else if (error == -EINVAL)
         log_error("bus_url or telemetry.subjects: not a URL or pattern that the bus understands");
     else if (error < 0)
-        log_error("cannot open the local bus in %s: %s; check the directory with --ipc-dir",
-                  config->ipc_dir, strerror(-error));
+        log_error("cannot open the bus %s: %s; check the directory (--ipc-dir or --bus)", bus.url,
+                  strerror(-error));
     return error;
 }
 

@@ -13,7 +13,7 @@
 
 #define RING_SILENT_NS (1 * NS_PER_S)  /* then the slot may speak */
 #define SLOT_LIVE_NS (2 * NS_PER_S)    /* a slot that delivered within this is a source */
-#define SLOT_PERIOD_NS (4 * NS_PER_MS) /* while it delivers */
+#define SLOT_PERIOD_NS (2 * NS_PER_MS) /* while it delivers */
 #define SLOT_IDLE_PERIOD_NS (50 * NS_PER_MS)
 
 struct source {

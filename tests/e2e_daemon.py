@@ -1,0 +1,804 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""simcastd end to end: the real process, a legacy frame slot, a real nats-server, real sockets.
+
+  tests/e2e_daemon.py BUILDDIR [CASE]...
+
+Each case starts its own simcastd. Ports 43200 to 43299.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import struct
+import sys
+import tempfile
+import time
+import traceback
+
+from daemon_kit import Daemon, Slot, h264_like, wait_until
+from nats import Nats, NatsServer
+from ws import (BINARY, CONTINUATION, H264, JPEG, PING, TEXT, Clock, Closed, FrameInfo, Refused,
+                Telemetry, Video, WebSocket)
+
+NATS_PORT = 43250
+FIXED_PORT = 43201
+ACTIONS = ["set_cmd_vel", "set_alpha", "set_skill", "pause", "reset", "load_robot", "unload_robot",
+           "set_mode", "load_policy", "list_policies", "estop", "estop_clear", "camera", "settings"]
+DATA = {"set_alpha": {"alpha": 0.5}, "camera": {"position": [1, 2, 3], "lookat": [0, 0, 0]},
+        "settings": {"codec": "jpeg", "jpeg_quality": 70, "stream_fps": 30,
+                     "camera_res": "640x480", "h264_bitrate": 4, "h264_preset": "ultrafast"}}
+MOTION = {"action": "set_cmd_vel", "cmd_seq": 5, "data": {"linear_x": 0.4, "linear_y": 0.0,
+                                                          "angular_z": 0.1}}
+FAST_GATE = {"SDR_VIDEO_GATE_HOLD_MS": "300", "SDR_VIDEO_GATE_ESTOP_MS": "900"}
+
+PROGRAM = None
+cases = []
+
+
+def case(function):
+    cases.append(function)
+    return function
+
+
+def check(condition, message):
+    if not condition:
+        raise AssertionError(message)
+
+
+def equal(got, expected, what):
+    check(got == expected, f"{what}: expected {expected!r}, got {got!r}")
+
+
+def simcastd(*arguments, **options):
+    return Daemon(PROGRAM, *arguments, **options)
+
+
+@contextlib.contextmanager
+def streaming(*arguments, make=None, fps=30, **options):
+    """simcastd and a slot that plays."""
+    with simcastd(*arguments, **options) as daemon, Slot(daemon.slot_path) as slot:
+        slot.play(fps, make)
+        check(daemon.wait_health(lambda health: health["frames_broadcast"] > 0),
+              "no frame was taken from the slot:\n" + daemon.log)
+        yield daemon, slot
+
+
+@contextlib.contextmanager
+def on_nats(*subjects, **options):
+    """The same with a nats-server, and a program on it that hears `subjects`."""
+    with NatsServer(NATS_PORT) as server, \
+            streaming("--bus", f"nats://127.0.0.1:{NATS_PORT}", **options) as (daemon, slot):
+        check(daemon.wait_health(lambda health: health["bus"] == "connected"), "no bus")
+        with Nats(NATS_PORT, *subjects) as nats:
+            yield daemon, slot, nats, server
+
+
+def armed(daemon):
+    check(daemon.wait_health(lambda health: health["gate"] == "ARMED"), "the gate stayed closed")
+
+
+def check_order(videos):
+    """A gap in frame_seq stands only right before a keyframe; nothing comes twice."""
+    check(videos and videos[0].keyframe, "the first frame is no keyframe")
+    for before, after in zip(videos, videos[1:]):
+        check(after.frame_seq > before.frame_seq, "frame_seq ran backwards")
+        check(after.frame_seq == before.frame_seq + 1 or after.keyframe,
+              f"gap from {before.frame_seq} to {after.frame_seq} without a keyframe")
+
+
+# ---- HTTP ----------------------------------------------------------------------------------
+
+
+@case
+def health_has_all_fields_and_null_age_before_the_first_frame():
+    with simcastd() as daemon:
+        status, headers, body = daemon.get("/health")
+        health = json.loads(body)
+        equal(status, 200, "status")
+        equal(headers["content-type"], "application/json", "type")
+        equal({name: health[name] for name in (
+            "status", "clients", "shm_seq", "last_frame_age_ms", "frames_broadcast",
+            "client_lag_total", "avg_frame_size_bytes")},
+            {"status": "ok", "clients": 0, "shm_seq": 0, "last_frame_age_ms": None,
+             "frames_broadcast": 0, "client_lag_total": 0, "avg_frame_size_bytes": 0}, "health")
+        check(isinstance(health["uptime_s"], int), "uptime_s is a number")
+
+
+@case
+def health_counts_frames_and_clients():
+    with streaming() as (daemon, slot), daemon.connect() as client:
+        client.receive(Video)
+        health = daemon.health()
+        equal(health["clients"], 1, "clients")
+        equal(health["avg_frame_size_bytes"], 512, "average size")
+        check(abs(health["shm_seq"] - slot.sequence) <= 2, "shm_seq follows the slot")
+        check(0 <= health["last_frame_age_ms"] < 500, "age of the newest frame")
+        client.drop()
+        check(daemon.wait_health(lambda health: health["clients"] == 0), "the client left")
+
+
+@case
+def healthz_lives_and_readyz_says_what_is_missing():
+    with simcastd() as daemon:
+        equal(daemon.get("/healthz")[0], 200, "/healthz")
+        status, _, body = daemon.get("/readyz")
+        equal(status, 503, "/readyz without a source")
+        check("video source" in json.loads(body)["reasons"][0], "the reason")
+        with Slot(daemon.slot_path) as slot:
+            slot.play()
+            check(wait_until(lambda: daemon.get("/readyz")[0] == 200), "/readyz with a source")
+
+
+@case
+def the_viewer_is_served_with_types_and_safe_headers():
+    with tempfile.TemporaryDirectory() as web:
+        files = {"index.html": "text/html; charset=utf-8", "a.js": "text/javascript; charset=utf-8",
+                 "a.css": "text/css; charset=utf-8"}
+        for name in files:
+            pathlib.Path(web, name).write_text("x" * 100000 + name)
+        pathlib.Path(web, "secret.key").write_text("no")
+        os.symlink("/etc/passwd", pathlib.Path(web, "passwd.txt"))
+        with simcastd("--web-dir", web) as daemon:
+            for name, content_type in files.items():
+                status, headers, body = daemon.get("/" + name)
+                equal((status, headers["content-type"]), (200, content_type), name)
+                equal(body.decode(), "x" * 100000 + name, name)
+                equal(headers["cache-control"], "no-store", "cache")
+                equal(headers["x-content-type-options"], "nosniff", "nosniff")
+                check("default-src 'self'" in headers["content-security-policy"], "CSP")
+            equal(daemon.get("/")[2], daemon.get("/index.html")[2], "GET /")
+            equal(daemon.get("/a.js", method="HEAD")[2], b"", "HEAD")
+            for path in ("/secret.key", "/passwd.txt", "/../secret.key", "/%2e%2e/passwd",
+                         "//etc/passwd", "/none.js"):
+                equal(daemon.get(path)[0], 404, path)
+            equal(daemon.get("/a.js", method="DELETE")[0], 405, "DELETE")
+            equal(daemon.get("/stream/ws")[0], 426, "no upgrade")
+
+
+@case
+def an_offer_of_http2_is_turned_down():
+    with simcastd() as daemon:
+        status, headers, _ = daemon.get("/health", headers={
+            "Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c",
+            "HTTP2-Settings": "AAMAAABkAARAAAAAAAIAAAAA"})
+        equal(status, 200, "status")
+        check(headers["upgrade"] is None, "still HTTP/1.1")
+
+
+@case
+def pages_of_other_sites_cannot_connect():
+    with simcastd("--allowed-origins", "https://a.example, http://b.example:81") as daemon:
+        own = f"http://127.0.0.1:{daemon.port}"
+        for origin in (own, "https://a.example", "http://b.example:81"):
+            daemon.connect(headers={"Origin": origin}).drop()
+        daemon.connect().drop()
+        for origin in ("http://evil.example", "null", own + "1", "http://b.example",
+                       f"http://127.0.0.1:{daemon.port}.evil.example"):
+            try:
+                daemon.connect(headers={"Origin": origin}).drop()
+                raise AssertionError(f"{origin} got in")
+            except Refused as refused:
+                equal(refused.status, 403, origin)
+
+
+@case
+def other_paths_are_no_websocket():
+    with simcastd() as daemon:
+        try:
+            daemon.connect(path="/elsewhere").drop()
+            raise AssertionError("connected")
+        except Refused as refused:
+            equal(refused.status, 404, "status")
+
+
+# ---- video ---------------------------------------------------------------------------------
+
+
+@case
+def a_silent_client_gets_the_slots_bytes_after_its_delay():
+    with streaming() as (daemon, _):
+        began = time.monotonic()
+        with daemon.connect() as client:
+            equal(client.bytes_with_answer, 0, "bytes together with the 101")
+            video = client.receive(Video)
+            check(video.received - began >= 0.09, f"video after {video.received - began:.3f} s")
+            check(video.received - began < 1, f"video after {video.received - began:.3f} s")
+            equal(video.payload, struct.pack("<Q", video.frame_seq) * 64, "payload")
+            equal((video.frame_id, video.codec, video.flags, video.reserved),
+                  (video.frame_seq + 7, JPEG, 1, 0), "header")
+
+
+@case
+def a_client_that_speaks_is_served_at_once():
+    with streaming(fps=200) as (daemon, _), daemon.connect() as client:
+        client.send(b"\x03{}")
+        began = time.monotonic()
+        video = client.receive(Video)
+        check(video.received - began < 0.08, f"video after {video.received - began:.3f} s")
+
+
+@case
+def h264_starts_at_a_keyframe_and_stays_in_order():
+    with streaming(make=h264_like(10)) as (daemon, _), daemon.connect() as client:
+        videos = [m for m in client.receive_all(2) if isinstance(m, Video)]
+        check_order(videos)
+        check(len(videos) > 20, f"{len(videos)} frames in 2 s")
+
+
+@case
+def a_gap_in_the_slot_is_bridged_to_the_next_keyframe():
+    with simcastd() as daemon, Slot(daemon.slot_path) as slot, daemon.connect() as client:
+        def write(**options):
+            frames = daemon.health()["frames_broadcast"]
+            slot.write(codec=H264, **options)
+            check(daemon.wait_health(lambda h: h["frames_broadcast"] > frames), "not taken")
+        time.sleep(0.2)  # the slot's first look and the client's delay are over
+        first = slot.frame_seq + 1
+        write(keyframe=True)
+        write(keyframe=False)
+        write(keyframe=False, gap=3)
+        write(keyframe=False)
+        write(keyframe=True)
+        write(keyframe=False)
+        videos = [m for m in client.receive_all(0.3) if isinstance(m, Video)]
+        equal([v.frame_seq - first for v in videos], [0, 1, 7, 8], "frames")
+
+
+@case
+def a_stalled_reader_hurts_nobody():
+    payload = os.urandom(100000)
+    make = lambda number: {"payload": struct.pack("<Q", number) + payload}
+    with streaming(make=make) as (daemon, _), contextlib.ExitStack() as stack:
+        good = stack.enter_context(daemon.connect(subprotocols=["simcast.v2"]))
+        stalled = [stack.enter_context(daemon.connect(receive_buffer=4096)) for _ in range(30)]
+        good.receive_all(1)
+        before = daemon.memory_bytes()
+        messages = good.receive_all(4)
+        videos = [m for m in messages if isinstance(m, Video)]
+        check_order(videos)
+        missed = sum(m.missed for m in messages if isinstance(m, FrameInfo))
+        check(missed <= len(videos) // 20, f"the good client missed {missed} of {len(videos)}")
+        grown = daemon.memory_bytes() - before
+        check(grown < 8 << 20, f"memory grew by {grown} bytes")
+        check(daemon.health()["client_lag_total"] > 30 * 50, "the others' loss is counted")
+        again = [m for m in stalled[0].receive_all(1) if isinstance(m, Video)]
+        check_order(again)
+        check(again[-1].frame_seq > videos[-1].frame_seq, "the stalled one goes on with new frames")
+
+
+@case
+def a_slow_h264_reader_resumes_at_keyframes():
+    make = lambda number: {"payload": os.urandom(60000), "codec": H264,
+                           "keyframe": number % 20 == 0}
+    with streaming(make=make, fps=100) as (daemon, _), \
+            daemon.connect(receive_buffer=4096) as client:
+        videos = []
+        for _ in range(12):
+            videos += [m for m in client.receive_all(0.1) if isinstance(m, Video)]
+            time.sleep(0.2)  # does not read: this is what is tested
+        check_order(videos)
+        seqs = [v.frame_seq for v in videos]
+        check(seqs[-1] - seqs[0] + 1 > len(seqs), "it was never too slow; the case proves nothing")
+
+
+@case
+def a_frame_that_lay_there_before_is_not_live():
+    with tempfile.TemporaryDirectory() as directory, Slot(f"{directory}/frames") as slot:
+        slot.write()
+        with simcastd(directory=directory) as daemon, daemon.connect() as client:
+            equal(client.receive_all(0.5), [], "messages")
+            equal(daemon.health()["gate"], "HOLD", "gate")
+            seq = slot.write()
+            equal(client.receive(Video).frame_seq, seq, "the next frame")
+
+
+@case
+def a_garbled_slot_is_survived():
+    with streaming() as (daemon, slot), daemon.connect() as client:
+        client.receive(Video)
+        slot.pause()
+        for length in (0, 31, 1 << 40, (1 << 64) - 1, slot.size):
+            slot.memory[8:16] = struct.pack("<Q", length)
+            slot.sequence += 1
+            slot.memory[0:8] = struct.pack("<Q", slot.sequence)
+            check(daemon.wait_health(lambda h: h["shm_seq"] == slot.sequence), "not looked at")
+        os.truncate(slot.path, 10)
+        slot.path.unlink()
+        equal(daemon.get("/healthz")[0], 200, "alive")
+        with Slot(daemon.slot_path) as new:
+            new.frame_seq = slot.frame_seq + 100
+            new.play()
+            check(client.receive(Video, where=lambda v: v.frame_seq > slot.frame_seq + 100),
+                  "video from the replaced file")
+        check(daemon.health()["packets_malformed"] >= 4, "garbage is counted")
+
+
+# ---- the protocol --------------------------------------------------------------------------
+
+
+@case
+def pings_are_answered_between_frames():
+    with streaming(make=lambda n: {"payload": os.urandom(200000)}) as (daemon, _), \
+            daemon.connect() as client:
+        client.receive(Video)
+        for number in range(20):
+            client.send_frame(PING, b"ping %d" % number)
+            client.receive(Video)
+        wait_until(lambda: client.receive(Video) and len(client.pongs) >= 20, 2)
+        equal(client.pongs, [b"ping %d" % n for n in range(20)], "pongs")
+
+
+@case
+def odd_messages_are_counted_and_the_connection_stays():
+    with streaming() as (daemon, _), daemon.connect() as client:
+        client.send_frame(TEXT, b"hello")
+        for message in (b"", b"\x00", b"\x01x", b"\x02", b"\x03{}", b"\x06short", b"\xff" * 100):
+            client.send(message)
+        check(client.receive(Video), "video goes on")
+        check(daemon.wait_health(lambda h: h["messages_ignored"] >= 7), "counted")
+
+
+@case
+def a_message_over_4_kib_closes_with_1009():
+    with streaming() as (daemon, _):
+        with daemon.connect() as client:
+            client.send(b"\x04" + b" " * 4096)
+            equal(client.close_status(), 1009, "one frame")
+        with daemon.connect() as client:
+            client.send_frame(BINARY, b"\x04" + b" " * 3000, fin=False)
+            client.send_frame(CONTINUATION, b" " * 3000)
+            equal(client.close_status(), 1009, "fragments")
+        with daemon.connect() as client:
+            client.send(b"\x04" + b"{" * 4095)
+            ack = client.telemetry("telemetry.command.ack")
+            equal(ack.json["status"], "error", "4 KiB are read")
+
+
+@case
+def fragments_make_one_message():
+    with on_nats("command.genesis.pause") as (daemon, _, nats, _server), \
+            daemon.connect() as client:
+        message = b'\x04{"action":"pause","cmd_seq":3,"data":{"paused":true}}'
+        client.send_frame(BINARY, message[:10], fin=False)
+        client.send_frame(PING, b"in between")
+        client.send_frame(CONTINUATION, message[10:20], fin=False)
+        client.send_frame(CONTINUATION, message[20:])
+        equal(nats.receive("command.genesis.pause")[1], message[1:], "payload")
+
+
+@case
+def only_v2_clients_get_v2_messages():
+    with streaming() as (daemon, _), daemon.connect(subprotocols=["simcast.v2"]) as v2, \
+            daemon.connect(subprotocols=["other", "simcast.v1"]) as named, daemon.connect() as v1:
+        equal((v2.subprotocol, named.subprotocol, v1.subprotocol),
+              ("simcast.v2", "simcast.v1", None), "subprotocols")
+        v2.send_clock(123456789)
+        v1.send_clock(1)
+        messages = v2.receive_all(1)
+        clocks = [m for m in messages if isinstance(m, Clock)]
+        equal([c.client_time for c in clocks], [123456789], "clock replies")
+        check(abs(clocks[0].server_time_ns / 1e9 - time.monotonic()) < 5, "server time")
+        pictures = [m for m in messages if isinstance(m, (FrameInfo, Video))]
+        check(len(pictures) > 20, "video")
+        for info, video in zip(pictures[0::2], pictures[1::2]):
+            check(isinstance(info, FrameInfo) and isinstance(video, Video), "info before video")
+            equal(info.frame_seq, video.frame_seq, "frame_seq")
+            check(info.stamps_ns[5] > 0, "sent stamp")
+        for client in (v1, named):
+            check({type(m) for m in client.receive_all(0.5)} == {Video}, "v1 gets video only")
+
+
+@case
+def a_missed_frame_is_told_to_v2_clients():
+    make = lambda number: {"payload": os.urandom(100000)}
+    with streaming(make=make, fps=60) as (daemon, _), \
+            daemon.connect(subprotocols=["simcast.v2"], receive_buffer=4096) as client:
+        client.receive(Video)
+        time.sleep(1)  # does not read: this is what is tested
+        pictures = [m for m in client.receive_all(1) if isinstance(m, (FrameInfo, Video))]
+        last = None
+        told = 0
+        for info, video in zip(pictures[0::2], pictures[1::2]):
+            equal(info.frame_seq, video.frame_seq, "pairs")
+            if last is not None:
+                equal(info.missed, video.frame_seq - last - 1, "missed")
+                told += info.missed
+            last = video.frame_seq
+        check(told > 10, f"only {told} were missed; the case proves nothing")
+
+
+# ---- telemetry -----------------------------------------------------------------------------
+
+
+@case
+def telemetry_goes_to_all_clients_as_it_came():
+    with on_nats() as (daemon, _, nats, _server), daemon.connect() as first, \
+            daemon.connect() as second:
+        check(daemon.wait_health(lambda h: h["clients"] == 2), "two clients")
+        payloads = {"telemetry.training.metrics": b'{"step": 1,  "fps":30.0}',
+                    "telemetry.safety.state": b'{"state_id":7,"mode":"ARMED"}',
+                    "telemetry.odd": b"\x00\xff not json",
+                    "telemetry.big": os.urandom(65536)}
+        for subject, payload in payloads.items():
+            nats.publish(subject, payload)
+        for client in (first, second):
+            for subject, payload in payloads.items():
+                equal(client.telemetry(subject).payload, payload, subject)
+
+
+@case
+def telemetry_that_is_too_long_is_dropped_and_counted():
+    with on_nats() as (daemon, _, nats, _server), daemon.connect() as client:
+        nats.publish("telemetry.big", bytes(65537))
+        nats.publish("telemetry.small", b"{}")
+        equal(client.receive(Telemetry).subject, "telemetry.small", "what came")
+        equal(daemon.health()["telemetry_too_long"], 1, "counted")
+
+
+@case
+def a_stalled_clients_telemetry_is_bounded():
+    with on_nats(environment={"SDR_BROADCAST_CAPACITY": "8"},
+                 make=lambda n: {"payload": os.urandom(100000)}) as (daemon, _, nats, _server), \
+            daemon.connect(receive_buffer=4096) as stalled, daemon.connect() as good:
+        good.receive(Video)
+        check(daemon.wait_health(lambda h: h["client_lag_total"] > 0, 10), "never stalled")
+        for number in range(100):
+            nats.publish("telemetry.count", {"n": number})
+        got = [good.telemetry("telemetry.count").json["n"] for _ in range(100)]
+        equal(got, list(range(100)), "the good client's messages")
+        check(daemon.wait_health(lambda h: h["telemetry_dropped"] >= 50), "counted")
+        left = [m.json["n"] for m in stalled.receive_all(1)
+                if isinstance(m, Telemetry) and m.subject == "telemetry.count"]
+        equal(left[-8:], list(range(92, 100)), "the newest are kept")
+
+
+# ---- commands ------------------------------------------------------------------------------
+
+
+@case
+def every_action_reaches_its_subject_as_it_came():
+    with on_nats("command.genesis.>") as (daemon, _, nats, _server), daemon.connect() as client:
+        client.receive(Video)
+        armed(daemon)
+        for number, action in enumerate(ACTIONS):
+            message = json.dumps({"action": action, "cmd_seq": number, "ttl_ms": 500,
+                                  "data": DATA.get(action, {})}).encode() + b"  "
+            client.send(b"\x04" + message)
+            subject = f"command.genesis.{action}"
+            equal(nats.receive(subject)[1], message, action)
+        equal(daemon.health()["commands_passed"], len(ACTIONS), "counted")
+
+
+@case
+def refused_commands_are_answered_and_counted():
+    bad = [(b"not json", "unknown", None), (b"[]", "unknown", None), (b"{}", "unknown", None),
+           (b'{"action":"fly","cmd_seq":9}', "unknown", 9),
+           (b'{"action":"fly.>\\r\\nPUB x","cmd_seq":10}', "unknown", 10),
+           (b'{"action":"set_alpha","cmd_seq":11,"data":{"alpha":7}}', "set_alpha", 11),
+           (b'{"action":"set_cmd_vel","cmd_seq":12,"data":{"linear_x":"1"}}', "set_cmd_vel", 12),
+           (b'{"action":"set_cmd_vel","cmd_seq":12,"data":{"linear_x":1e999}}', "unknown", None),
+           (b'{"action":"settings","cmd_seq":13,"data":{"codec":"vp9"}}', "settings", 13),
+           (b'{"action":"reset","cmd_seq":-1}', "reset", None)]
+    with on_nats("command.genesis.>") as (daemon, _, nats, _server), daemon.connect() as client:
+        for json_text, action, cmd_seq in bad:
+            client.send(b"\x04" + json_text)
+            ack = client.telemetry("telemetry.command.ack").json
+            equal((ack["action"], ack["cmd_seq"], ack["status"]), (action, cmd_seq, "error"),
+                  json_text)
+            check(ack["detail"], "a reason")
+        equal(daemon.health()["commands_refused"], len(bad), "counted")
+        client.send_command("reset", 99)
+        subjects = [nats.receive()[0]]
+        while subjects[-1] != "command.genesis.reset":
+            subjects.append(nats.receive()[0])
+        equal(set(subjects), {"command.genesis.force_idr", "command.genesis.reset"}, "subjects")
+
+
+@case
+def connecting_asks_for_a_keyframe_once_per_half_second():
+    with on_nats("command.genesis.force_idr", make=h264_like(10 ** 9)) as (
+            daemon, _, nats, _server):
+        with daemon.connect() as one, daemon.connect() as two:
+            one.send(b"\x03")
+            two.send(b"\x03")
+            began = time.monotonic()
+            equal(nats.receive()[1], b'{"cmd_seq":0}', "payload")
+            nats.receive()
+            apart = time.monotonic() - began
+            check(0.4 < apart < 1, f"the second request came after {apart:.2f} s")
+
+
+@case
+def commands_while_the_bus_is_away_are_refused():
+    with on_nats() as (daemon, _, _nats, server), daemon.connect() as client:
+        client.receive(Video)
+        server.stop()
+        check(daemon.wait_health(lambda h: h["bus"] == "connecting"), "noticed")
+        equal(daemon.get("/readyz")[0], 503, "/readyz")
+        client.send_command("reset", 1)
+        ack = client.telemetry("telemetry.command.ack").json
+        equal((ack["status"], ack["detail"]), ("error", "the bus is away"), "ack")
+        server.start()
+        check(daemon.wait_health(lambda h: h["bus"] == "connected", 15), "back")
+        with Nats(NATS_PORT, "command.genesis.>") as nats:
+            client.send_command("pause", 2)
+            equal(nats.receive()[0], "command.genesis.pause", "only the new command")
+
+
+@case
+def a_stop_while_the_bus_is_away_is_sent_when_it_is_back():
+    with on_nats() as (daemon, _, _nats, server), daemon.connect() as client:
+        client.receive(Video)
+        server.stop()
+        check(daemon.wait_health(lambda h: h["bus"] == "connecting"), "noticed")
+        client.send_command("estop", 1)
+        client.telemetry("telemetry.command.ack")
+        equal(daemon.health()["gate"], "ESTOP", "gate")
+        # Listen from the server's first moment: the stop comes as soon as simcastd is back.
+        server.start()
+        with Nats(NATS_PORT, "command.genesis.estop") as nats:
+            stop = json.loads(nats.receive(seconds=15)[1])
+            equal(stop["_safety"], "estop", "the stop")
+
+
+# ---- the gate ------------------------------------------------------------------------------
+
+
+@case
+def motion_passes_only_while_the_picture_is_fresh():
+    with on_nats("command.genesis.>", "telemetry.safety.video_gate", environment=FAST_GATE) as (
+            daemon, slot, nats, _server), daemon.connect() as client:
+        client.receive(Video)
+        armed(daemon)
+        client.send_json(MOTION)
+        equal(json.loads(nats.receive("command.genesis.set_cmd_vel")[1]), MOTION, "motion")
+
+        slot.pause()
+        paused = time.monotonic()
+        hold = json.loads(nats.receive("command.genesis.set_cmd_vel")[1])
+        check(0.2 < time.monotonic() - paused < 0.6, "hold after 300 ms")
+        zero = {"linear_x": 0.0, "linear_y": 0.0, "angular_z": 0.0}
+        equal(hold, {"action": "set_cmd_vel", **zero, "data": zero, "_safety": "hold"}, "hold")
+        gate = json.loads(nats.receive("telemetry.safety.video_gate")[1])
+        equal((gate["gated"], gate["mode"]), (True, "HOLD"), "video_gate on the bus")
+        check(300 <= gate["stale_ms"] < 600, f"stale_ms {gate['stale_ms']}")
+        equal(client.telemetry("telemetry.safety.video_gate").json["mode"], "HOLD", "to clients")
+
+        for action in ("set_cmd_vel", "set_alpha", "set_skill"):
+            client.send_command(action, 20, alpha=0.5)
+            ack = client.telemetry("telemetry.command.ack").json
+            equal((ack["action"], ack["status"], ack["detail"]), (action, "error", "no_video"),
+                  "refusal")
+        client.send_command("pause", 21)
+        client.send_command("reset", 22)
+        for action in ("pause", "reset"):
+            equal(nats.receive()[0], f"command.genesis.{action}", "what always passes")
+
+        stop = json.loads(nats.receive("command.genesis.estop")[1])
+        check(0.8 < time.monotonic() - paused < 1.3, "stop after 900 ms")
+        equal(stop, {"action": "estop", "reason": "video_timeout",
+                     "data": {"reason": "video_timeout"}, "_safety": "estop"}, "estop")
+        gate = json.loads(nats.receive("telemetry.safety.video_gate")[1])
+        equal((gate["gated"], gate["mode"]), (True, "ESTOP"), "video_gate")
+
+        slot.play()
+        equal(json.loads(nats.receive("telemetry.safety.video_gate")[1]), {"gated": False}, "back")
+        equal(client.telemetry("telemetry.safety.video_gate",
+                               where=lambda m: not m.json["gated"]).json, {"gated": False}, "back")
+        client.send_json(MOTION)
+        equal(client.telemetry("telemetry.command.ack").json["status"], "error", "latched")
+        client.send_command("estop_clear", 30)
+        equal(nats.receive()[0], "command.genesis.estop_clear", "clear")
+        client.send_json(MOTION)
+        equal(json.loads(nats.receive("command.genesis.set_cmd_vel")[1]), MOTION, "motion again")
+
+
+@case
+def the_default_gate_holds_after_one_second_and_stops_after_five():
+    with on_nats("command.genesis.>") as (daemon, slot, nats, _server), daemon.connect() as client:
+        client.receive(Video)
+        armed(daemon)
+        slot.pause()
+        paused = time.monotonic()
+        nats.receive("command.genesis.set_cmd_vel", 3)
+        check(0.9 < time.monotonic() - paused < 1.4, "hold")
+        nats.receive("command.genesis.estop", 6)
+        check(4.9 < time.monotonic() - paused < 5.5, "stop")
+
+
+@case
+def a_pressed_stop_passes_and_latches():
+    with on_nats("command.genesis.>") as (daemon, _, nats, _server), daemon.connect() as client:
+        client.receive(Video)
+        armed(daemon)
+        client.send_command("estop", 1, reason="test")
+        nats.receive("command.genesis.estop")
+        client.send_json(MOTION)
+        equal(client.telemetry("telemetry.command.ack").json["detail"], "operator", "refusal")
+        messages = nats.receive_all(0.3)
+        equal([m[0] for m in messages if m[0] != "command.genesis.force_idr"], [],
+              "nothing more on the bus")
+        client.send_command("estop_clear", 2)
+        nats.receive("command.genesis.estop_clear")
+        armed(daemon)
+
+
+@case
+def a_stop_by_somebody_else_closes_the_gate():
+    with on_nats() as (daemon, _, nats, _server), daemon.connect() as client:
+        client.receive(Video)
+        armed(daemon)
+        nats.publish("command.genesis.estop", b"")
+        check(daemon.wait_health(lambda h: h["gate"] == "ESTOP"), "stopped")
+        nats.publish("command.genesis.estop_clear", {"cmd_seq": 1})
+        armed(daemon)
+
+
+@case
+def foreign_motion_is_countered_while_the_gate_is_closed():
+    with on_nats("command.genesis.set_cmd_vel", environment=FAST_GATE) as (
+            daemon, slot, nats, _server), daemon.connect() as client:
+        client.receive(Video)
+        armed(daemon)
+        nats.publish("command.genesis.set_cmd_vel", MOTION)
+        equal(nats.receive_all(0.2), [], "while open")
+        slot.pause()
+        nats.receive("command.genesis.set_cmd_vel")  # the gate's own hold
+        ends = time.monotonic() + 0.5
+        sent = 0
+        while time.monotonic() < ends:
+            nats.publish("command.genesis.set_cmd_vel", MOTION if sent % 2 else b"garbage")
+            sent += 1
+            time.sleep(0.01)
+        holds = nats.receive_all(0.2)
+        check(4 <= len(holds) <= 6, f"{len(holds)} zero commands against {sent} in 0.5 s")
+        for _, payload in holds:
+            equal(json.loads(payload)["_safety"], "hold", "zero command")
+
+
+@case
+def settings_and_acks_of_an_existing_client_work():
+    with on_nats("command.genesis.settings") as (daemon, _, nats, _server), \
+            daemon.connect() as client:
+        client.send_command("settings", 1, **DATA["settings"])
+        equal(json.loads(nats.receive()[1])["data"], DATA["settings"], "settings")
+        nats.publish("telemetry.command.ack", {"action": "settings", "cmd_seq": 1, "status": "ok"})
+        equal(client.telemetry("telemetry.command.ack").json["status"], "ok", "the sim's answer")
+
+
+# ---- start, stop, faults -------------------------------------------------------------------
+
+
+@case
+def sigterm_says_goodbye_and_leaves_nothing():
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with streaming() as (daemon, slot), daemon.connect() as client, \
+                daemon.connect(receive_buffer=4096):
+            client.receive(Video)
+            began = time.monotonic()
+            daemon.process.send_signal(number)
+            equal(client.close_status(), 1001, "close status")
+            equal(daemon.wait(), 0, "exit code")
+            check(time.monotonic() - began < 3, "stops soon")
+            slot.pause()
+            equal([p.name for p in daemon.directory.iterdir()], ["frames"], "left behind")
+
+
+def fails(code, words, *arguments, **options):
+    with simcastd(*arguments, wait=False, **options) as daemon:
+        equal(daemon.wait(), code, f"exit code of {arguments}")
+        errors = [line for line in daemon.lines if "error" in line]
+        equal(len(errors), 1, f"sentences: {daemon.lines}")
+        for word in words:
+            check(word in errors[0], f"'{word}' is not in: {errors[0]}")
+
+
+@case
+def what_cannot_start_says_why():
+    with tempfile.TemporaryDirectory() as directory:
+        config = pathlib.Path(directory, "c.yaml")
+        fails(78, ["none.yaml"], "--config", f"{directory}/none.yaml")
+        config.write_text("listen: 127.0.0.1:0\nvideo:\n  sauce: ring\n")
+        fails(78, ["c.yaml", "sauce", "line: 3"], "--config", config)
+        config.write_text("gate:\n  hold_ms: soon\n")
+        fails(78, ["c.yaml", "gate.hold_ms", "whole number"], "--config", config)
+        fails(78, ["0.0.0.0", "--insecure"], "--listen", "0.0.0.0:43202")
+        fails(78, ["--nonsense"], "--nonsense")
+        fails(78, ["web_dir"], "--web-dir", f"{directory}/none")
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", FIXED_PORT))
+            taken.listen()
+            fails(1, [str(FIXED_PORT), "in use", "--listen"], port=FIXED_PORT)
+        with simcastd(directory=directory):
+            fails(1, ["another simcastd", directory], directory=directory)
+        fails(1, ["/proc/none"], "--bus", "ipc:///proc/none")
+
+
+@case
+def check_config_validates_and_exits():
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
+        config.write("video:\n  source: ring\n")
+        config.flush()
+        with simcastd("--check-config", "--config", config.name, wait=False) as daemon:
+            equal(daemon.wait(), 0, "exit code")
+    fails(78, ["stream"], "--check-config", "--stream", "a/b")
+
+
+@case
+def insecure_is_allowed_with_a_warning():
+    with simcastd("--listen", "0.0.0.0:0", environment={"SIMCAST_INSECURE": "1"}) as daemon:
+        check("warning" in daemon.log and "0.0.0.0" in daemon.log, daemon.log)
+        equal(daemon.get("/healthz")[0], 200, "serves")
+
+
+@case
+def a_missing_nats_is_waited_for():
+    with streaming("--bus", f"nats://127.0.0.1:{NATS_PORT}") as (daemon, _), \
+            daemon.connect() as client:
+        check(client.receive(Video), "video flows without a bus")
+        equal(daemon.health()["bus"], "connecting", "bus")
+        with NatsServer(NATS_PORT):
+            check(daemon.wait_health(lambda h: h["bus"] == "connected", 15), "connected")
+
+
+@case
+def the_replaced_services_variables_work():
+    with tempfile.TemporaryDirectory() as directory:
+        environment = {"SDR_SHM_KEYFRAME_GATING": "false", "SDR_IDR_COALESCE_MS": "100",
+                       "SDR_CRC_ENABLED": "false", "SDR_IDR_TIMEOUT_MS": "5000"}
+        with simcastd(environment=environment, directory=directory) as daemon, \
+                Slot(daemon.slot_path) as slot, daemon.connect() as client:
+            slot.play(make=lambda number: {"crc": False})
+            check(client.receive(Video), "video")
+
+
+@case
+def systemd_hears_of_it():
+    with tempfile.TemporaryDirectory() as directory, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        path = f"{directory}/notify"
+        notify.bind(path)
+        notify.settimeout(5)
+        with simcastd(environment={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "600000"}) as daemon:
+            def hear(word):
+                while word not in (said := notify.recv(4096).decode()):
+                    pass
+                return said
+            hear("READY=1")
+            first = hear("WATCHDOG=1") and time.monotonic()
+            check(hear("WATCHDOG=1") and time.monotonic() - first < 0.35, "pings come often enough")
+            check("clients" in hear("STATUS="), "status")
+            daemon.process.send_signal(signal.SIGTERM)
+            hear("STOPPING=1")
+
+
+def run(function):
+    name = function.__name__.replace("_", " ")
+    try:
+        function()
+    except Exception as error:  # a case may fail in any way; the others still run
+        if not isinstance(error, AssertionError):
+            traceback.print_exc(file=sys.stdout)
+        print(f"not ok {name}: {error!r}", flush=True)
+        return False
+    print(f"ok {name}", flush=True)
+    return True
+
+
+def main():
+    global PROGRAM
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    PROGRAM = pathlib.Path(sys.argv[1]).resolve() / "daemon" / "simcastd"
+    if not PROGRAM.exists():
+        sys.exit(f"{PROGRAM} is missing: build it first")
+    wanted = sys.argv[2:]
+    chosen = [f for f in cases if not wanted or any(w in f.__name__ for w in wanted)]
+    sys.exit(0 if all([run(function) for function in chosen]) else 1)
+
+
+if __name__ == "__main__":
+    main()
