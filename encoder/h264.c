@@ -26,6 +26,7 @@
 #define NOMINAL_FPS 30
 #define VBV_PICTURES 4 /* a picture may take as much as this many average ones */
 #define GOP_ENDLESS 1000000
+#define SLICE_PIXELS 400000
 #define COMPLAINT_BYTES 256
 
 struct codec {
@@ -112,14 +113,16 @@ static void set_rate(struct codec *codec)
     context->rc_buffer_size = (int)(picture_bits * VBV_PICTURES);
 }
 
-static int slice_count(unsigned slices_max, uint32_t height)
+/* Threads share a picture by slices; below SLICE_PIXELS waking them costs more than it saves. */
+static int slice_count(unsigned slices_max, const struct stream_settings *settings)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    long slices = cores < (long)slices_max ? cores : (long)slices_max;
-    long slices_fit = (long)height / 64; /* four rows of macroblocks each */
+    long slices = (long)settings->width * settings->height / SLICE_PIXELS;
 
-    if (slices > slices_fit)
-        slices = slices_fit;
+    if (slices > cores)
+        slices = cores;
+    if (slices > (long)slices_max)
+        slices = (long)slices_max;
     return slices < 1 ? 1 : (int)slices;
 }
 
@@ -169,7 +172,7 @@ static int open_encoder(struct codec *codec, const struct h264_flavour *flavour)
     set_picture_format(context, &codec->settings);
     context->gop_size = GOP_ENDLESS;
     context->max_b_frames = 0;
-    context->thread_count = slice_count(flavour->slices_max, codec->settings.height);
+    context->thread_count = slice_count(flavour->slices_max, &codec->settings);
     context->thread_type = FF_THREAD_SLICE; /* frame threads would add a picture of delay each */
     set_rate(codec);
     if (!h264_has_preset(flavour, preset))
