@@ -17,10 +17,10 @@
 #include "bus/core.h"
 
 #define OUTBOX_BYTES (4u << 20)
-#define STOP_OUTBOX_BYTES (4u * BUS_STOP_PAYLOAD_BYTES_MAX)
+#define STOP_OUTBOX_BYTES (4 * (size_t)BUS_STOP_PAYLOAD_BYTES_MAX)
 #define INBOX_BYTES (4u << 20)
 #define INBOX_BYTES_MIN (64u << 10)
-#define STOP_INBOX_BYTES (4u * BUS_STOP_PAYLOAD_BYTES_MAX)
+#define STOP_INBOX_BYTES (4 * (size_t)BUS_STOP_PAYLOAD_BYTES_MAX)
 
 static bool link_is_up(uint32_t link)
 {

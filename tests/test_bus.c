@@ -29,6 +29,7 @@
 #define PORT_FIRST 43000
 #define PORT_LAST 43099
 #define PATIENCE_S 10
+#define PATIENCE_MS 10000
 
 static char dir[SUPPORT_PATH_BYTES];
 static char url[256];
@@ -130,7 +131,7 @@ static bool take(struct bus *bus, struct bus_message *ret_message)
 {
     struct pollfd fd = {.fd = bus_fd(bus), .events = POLLIN};
 
-    return poll(&fd, 1, PATIENCE_S * 1000) == 1 && bus_take(bus, ret_message) == 0;
+    return poll(&fd, 1, PATIENCE_MS) == 1 && bus_take(bus, ret_message) == 0;
 }
 
 static void expect_message(struct bus *bus, const char *subject, const char *payload)
@@ -332,15 +333,14 @@ END_TEST
 START_TEST(a_full_mailbox_drops_the_flood_but_not_the_stop)
 {
     struct bus *pair[2];
-    char payload[1024];
-    unsigned sent = 0;
+    char payload[32 << 10];
 
     memset(payload, 'x', sizeof(payload) - 1);
     payload[sizeof(payload) - 1] = '\0';
     open_pair(_i, "t.>", "t.stop", pair);
-    ck_assert(WAIT_UNTIL((publish(pair[0], BUS_LANE_NORMAL, "t.flood", payload), sent++,
-                          counters(pair[1]).dropped_in > 0),
-                         60));
+    ck_assert(WAIT_UNTIL(
+        (publish(pair[0], BUS_LANE_NORMAL, "t.flood", payload), counters(pair[1]).dropped_in > 0),
+        60));
     ck_assert_int_eq(publish(pair[0], BUS_LANE_STOP, "t.stop", "{}"), 0);
     struct bus_message message;
     ck_assert(WAIT_UNTIL(bus_take(pair[1], &message) == 0 && strcmp(message.subject, "t.stop") == 0,
@@ -402,17 +402,25 @@ START_TEST(sends_what_was_published_just_before_the_close)
 }
 END_TEST
 
-/* A process that serves the local bus until it is killed. */
+/* What `test_bus --serve URL` is: a process that serves the local bus until it is killed. */
+static int serve_until_killed(const char *serve_url)
+{
+    struct bus *bus = NULL;
+    struct bus_config config = {.url = serve_url, .serve = true};
+
+    if (bus_open(&config, &bus) < 0)
+        return EXIT_FAILURE;
+    while (true)
+        pause();
+}
+
+/* Executes this program anew, as threads do not survive a fork. */
 static void start_local_server(void)
 {
     server_pid = fork_tied();
     if (server_pid == 0) {
-        struct bus *bus = NULL;
-        struct bus_config config = {.url = url, .serve = true};
-        if (bus_open(&config, &bus) < 0)
-            _exit(1);
-        while (true)
-            pause();
+        execl("/proc/self/exe", "test_bus", "--serve", url, NULL);
+        _exit(126);
     }
 }
 
@@ -605,7 +613,7 @@ START_TEST(lets_processes_talk_to_each_other_through_the_server)
     for (int i = 0; i < CHATTERS * CHATTER_MESSAGES; i++) {
         ck_assert(take(server, &message));
         ck_assert_int_eq(strncmp(message.subject, "chat.from.", 10), 0);
-        from[atoi(message.subject + 10)]++;
+        from[message.subject[10] - '0']++;
     }
     for (int i = 0; i < CHATTERS; i++) {
         int status;
@@ -642,7 +650,7 @@ START_TEST(survives_foreign_peers_and_understands_plain_two_part_messages)
     snprintf(endpoint, sizeof(endpoint), "ipc://%s/bus.in", dir);
     ck_assert_int_eq(zmq_connect(publisher, endpoint), 0);
     zmq_pollitem_t ready = {.socket = publisher, .events = ZMQ_POLLIN};
-    ck_assert_int_eq(zmq_poll(&ready, 1, PATIENCE_S * 1000), 1);
+    ck_assert_int_eq(zmq_poll(&ready, 1, PATIENCE_MS), 1);
     for (unsigned i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++)
         send_raw(publisher, garbage[i]);
     send_raw(publisher, (const char *const[]){"t.plain", "payload", NULL});
@@ -670,8 +678,11 @@ START_TEST(leaks_no_descriptor)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], "--serve") == 0)
+        return serve_until_killed(argv[2]);
+
     Suite *suite = suite_create("bus");
     TCase *plain = tcase_create("plain");
     TCase *both = tcase_create("nats and local");
