@@ -26,6 +26,8 @@ const SAFETY_STALE_MS = 2000; // it comes twice a second
 const ROBOT_STALE_MS = 2000; // it comes ten times a second
 const WORKER_SILENT_MS = 1500; // it reports four times a second
 const NOTICE_MS = 8000;
+// Sent without the operator's hand, or twenty times a second: only a refusal is news.
+const QUIET_ACTIONS = new Set(['set_cmd_vel', 'force_idr']);
 const CONNECTED = new Set(['waiting', 'live', 'no-video']);
 
 const element = (id) => document.getElementById(id);
@@ -104,8 +106,7 @@ function refresh() {
 
 function onAck(data) {
   ack = data;
-  // Drive commands are acknowledged twenty times a second; only a refusal is news.
-  if (data.action === 'set_cmd_vel' && data.status === 'ok') return;
+  if (QUIET_ACTIONS.has(data.action) && data.status === 'ok') return;
   panels.showAck(data);
 }
 
