@@ -80,33 +80,26 @@ bool bus_subject_matches(const char *pattern, const char *subject)
     }
 }
 
-/* Copies `url` without what stands between "//" and "@" in each comma-separated part. */
-static char *strip_credentials(const char *url)
+/* Of each comma-separated part, leaves out what stands between "//", if any, and the last "@". */
+void bus_url_show(const char *url, char *ret_text, size_t text_bytes)
 {
-    char *shown = malloc(strlen(url) + 1);
-    char *out = shown;
+    size_t used = 0;
 
-    if (!shown)
-        return NULL;
     while (*url) {
         size_t part = strcspn(url, ",");
-        const char *end = url + part;
         const char *at = memrchr(url, '@', part);
         const char *slashes = memmem(url, part, "//", 2);
+        const char *secret = slashes ? slashes + 2 : url;
+        const char *end = url + part + (url[part] == ',');
 
-        if (at && slashes && slashes < at) {
-            out = mempcpy(out, url, (size_t)(slashes + 2 - url));
-            url = at + 1;
-        } else if (at) {
-            url = at + 1;
+        for (; url < end; url++) {
+            if (at && url >= secret && url <= at)
+                continue;
+            if (used + 1 < text_bytes)
+                ret_text[used++] = *url;
         }
-        out = mempcpy(out, url, (size_t)(end - url));
-        url = end;
-        if (*url == ',')
-            *out++ = *url++;
     }
-    *out = '\0';
-    return shown;
+    ret_text[used] = '\0';
 }
 
 static const struct bus_driver *driver_of(const char *url)
@@ -122,10 +115,11 @@ static int copy_config(struct bus *bus, const struct bus_config *config)
 {
     bus->serve = config->serve;
     bus->url = strdup(config->url);
-    bus->shown_url = strip_credentials(config->url);
+    bus->shown_url = malloc(strlen(config->url) + 1);
     bus->name = strdup(config->name ? config->name : "simcast");
     if (!bus->url || !bus->shown_url || !bus->name)
         return -ENOMEM;
+    bus_url_show(config->url, bus->shown_url, strlen(config->url) + 1);
     for (unsigned i = 0; i < BUS_SUBSCRIPTIONS_MAX && config->subscriptions[i]; i++) {
         if (!tokens_are_valid(config->subscriptions[i], true))
             return -EINVAL;

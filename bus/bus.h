@@ -44,7 +44,7 @@ enum bus_state {
 #define BUS_STOP_PAYLOAD_BYTES_MAX (1u << 16)
 
 struct bus_config {
-    const char *url;  /* may hold "user:password@", which is never logged */
+    const char *url;  /* may hold "user:password@", see bus_url_show */
     const char *name; /* who we are, for the server's logs; NULL: "simcast" */
     bool serve;       /* ipc only: bind and forward; ignored for nats */
     /*
@@ -110,6 +110,9 @@ int bus_take(struct bus *bus, struct bus_message *ret_message);
 
 enum bus_state bus_state(const struct bus *bus);
 void bus_counters(const struct bus *bus, struct bus_counters *ret_counters);
+
+/* Writes the URL without user and password, cut to the buffer: what may be logged. */
+void bus_url_show(const char *url, char *ret_text, size_t text_bytes);
 
 /* Whether `subject` matches a pattern with "*" (one token) and a trailing ">" (one or more). */
 bool bus_subject_matches(const char *pattern, const char *subject);

@@ -208,6 +208,30 @@ START_TEST(matches_subjects_as_nats_does)
 }
 END_TEST
 
+START_TEST(shows_urls_without_credentials)
+{
+    static const char *const table[][2] = {
+        {"nats://h:1", "nats://h:1"},
+        {"nats://u:p@h:1", "nats://h:1"},
+        {"nats://u:p@ss@h:1", "nats://h:1"},
+        {"nats://token@h", "nats://h"},
+        {"nats://u:p@a:1,nats://b:2,nats://x:y@c", "nats://a:1,nats://b:2,nats://c"},
+        {"nats:u:p@h", "h"},
+        {"ipc:///dir", "ipc:///dir"},
+        {"", ""},
+    };
+    char text[64];
+    char cut[8];
+
+    for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        bus_url_show(table[i][0], text, sizeof(text));
+        ck_assert_str_eq(text, table[i][1]);
+    }
+    bus_url_show("nats://user:secret@host", cut, sizeof(cut));
+    ck_assert_str_eq(cut, "nats://");
+}
+END_TEST
+
 START_TEST(refuses_what_is_no_url_and_no_pattern)
 {
     static const char *const bad_urls[] = {"", "http://x", "nats:4222", "ipc://", "/tmp"};
@@ -689,6 +713,7 @@ int main(int argc, char **argv)
     TCase *local = tcase_create("local");
 
     tcase_add_test(plain, matches_subjects_as_nats_does);
+    tcase_add_test(plain, shows_urls_without_credentials);
     tcase_add_test(plain, refuses_what_is_no_url_and_no_pattern);
     tcase_add_test(plain, never_logs_a_password);
     tcase_add_loop_test(both, refuses_forged_subjects_and_oversized_payloads, 0, KIND_COUNT);
