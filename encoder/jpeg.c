@@ -6,6 +6,9 @@
  * libjpeg reports errors by a call that must not return; each such call longjmps to guarded(),
  * the only function here with a setjmp. A picture that does not fit is coded again at lower
  * quality, as often as QUALITY_MIN allows.
+ *
+ * NV12 goes in as planes: its luma where it lies if it is full range, as JPEG is; its chroma is
+ * taken apart in strips of eight rows.
  */
 #include <errno.h>
 #include <stdio.h> /* jpeglib.h needs FILE */
@@ -19,6 +22,8 @@
 #include "proto/pixel.h"
 
 #define ROWS_PER_CALL 16 /* one row of 4:2:0 blocks */
+#define CHROMA_ROWS_PER_CALL (ROWS_PER_CALL / 2)
+#define BLOCK_SIDE 8U
 #define QUALITY_MIN 5
 
 struct codec {
@@ -34,6 +39,10 @@ struct codec {
     int quality_set; /* in the compressor's tables; 0: none yet */
     uint32_t fourcc; /* that the compressor is set up for; 0: none yet */
     bool created;
+    size_t scratch_stride;  /* bytes per row below, whole blocks */
+    uint8_t *scratch;       /* NV12: a call's rows of Y, then Cb, then Cr */
+    uint8_t full_luma[256]; /* limited range to full range */
+    uint8_t full_chroma[256];
 };
 
 _Noreturn static void fail(struct codec *codec, int failure)
@@ -81,7 +90,7 @@ struct layout {
 
 static const struct layout layouts[] = {
     {PIXEL_RGB24, JCS_EXT_RGB, 3}, {PIXEL_RGBA, JCS_EXT_RGBX, 4},  {PIXEL_RGBX, JCS_EXT_RGBX, 4},
-    {PIXEL_BGRA, JCS_EXT_BGRX, 4}, {PIXEL_GREY, JCS_GRAYSCALE, 1},
+    {PIXEL_BGRA, JCS_EXT_BGRX, 4}, {PIXEL_GREY, JCS_GRAYSCALE, 1}, {PIXEL_NV12, JCS_YCbCr, 3},
 };
 
 static const struct layout *layout_of(uint32_t fourcc)
@@ -113,6 +122,7 @@ static void prepare(struct codec *codec, int quality)
         compress->input_components = layout->components;
         compress->in_color_space = layout->space;
         jpeg_set_defaults(compress);
+        compress->raw_data_in = codec->picture.fourcc == PIXEL_NV12;
         codec->fourcc = codec->picture.fourcc;
         codec->quality_set = 0;
     }
@@ -140,13 +150,73 @@ static void write_rows(struct codec *codec)
     }
 }
 
+/* A row of luma: where it lies if libjpeg can read it there, else in `into`. */
+static const uint8_t *luma_row(const struct codec *codec, uint32_t y, uint8_t *into)
+{
+    const struct picture *picture = &codec->picture;
+    const uint8_t *from = picture->top + (ptrdiff_t)y * picture->stride_bytes;
+
+    if (!picture->limited_range && codec->width % BLOCK_SIDE == 0)
+        return from;
+    for (uint32_t x = 0; x < codec->scratch_stride; x++) {
+        uint8_t value = from[x < codec->width ? x : codec->width - 1];
+        into[x] = picture->limited_range ? codec->full_luma[value] : value;
+    }
+    return into;
+}
+
+static void split_chroma_row(const struct codec *codec, uint32_t y, uint8_t *into_cb,
+                             uint8_t *into_cr)
+{
+    const struct picture *picture = &codec->picture;
+    const uint8_t *from = picture->chroma_top + (ptrdiff_t)y * picture->chroma_stride_bytes;
+    uint32_t pairs = codec->width / 2; /* the stride may end before an odd width's last pair */
+
+    for (uint32_t x = 0; x < codec->scratch_stride / 2; x++) {
+        const uint8_t *pair = from + (size_t)2 * (x < pairs ? x : pairs - 1);
+        into_cb[x] = picture->limited_range ? codec->full_chroma[pair[0]] : pair[0];
+        into_cr[x] = picture->limited_range ? codec->full_chroma[pair[1]] : pair[1];
+    }
+}
+
+/* libjpeg takes whole rows of blocks: below the picture its last rows are repeated. */
+static void write_planes(struct codec *codec)
+{
+    struct jpeg_compress_struct *compress = &codec->compress;
+    uint8_t *scratch_cb = codec->scratch + ROWS_PER_CALL * codec->scratch_stride;
+    uint8_t *scratch_cr = scratch_cb + CHROMA_ROWS_PER_CALL * codec->scratch_stride;
+    const uint8_t *luma[ROWS_PER_CALL];
+    uint8_t *cb[CHROMA_ROWS_PER_CALL];
+    uint8_t *cr[CHROMA_ROWS_PER_CALL];
+    JSAMPARRAY planes[] = {(JSAMPARRAY)luma, cb, cr};
+    uint32_t chroma_rows = (codec->height + 1) / 2;
+
+    while (compress->next_scanline < codec->height) {
+        for (uint32_t i = 0; i < ROWS_PER_CALL; i++) {
+            uint32_t y = compress->next_scanline + i;
+            luma[i] = luma_row(codec, y < codec->height ? y : codec->height - 1,
+                               codec->scratch + i * codec->scratch_stride);
+        }
+        for (uint32_t i = 0; i < CHROMA_ROWS_PER_CALL; i++) {
+            uint32_t y = compress->next_scanline / 2 + i;
+            cb[i] = scratch_cb + i * codec->scratch_stride;
+            cr[i] = scratch_cr + i * codec->scratch_stride;
+            split_chroma_row(codec, y < chroma_rows ? y : chroma_rows - 1, cb[i], cr[i]);
+        }
+        jpeg_write_raw_data(compress, planes, ROWS_PER_CALL);
+    }
+}
+
 static void compress_picture(struct codec *codec, int quality, struct codec_packet *packet)
 {
     prepare(codec, quality);
     codec->destination.next_output_byte = packet->bytes;
     codec->destination.free_in_buffer = packet->bytes_max;
     jpeg_start_compress(&codec->compress, TRUE);
-    write_rows(codec);
+    if (codec->compress.raw_data_in)
+        write_planes(codec);
+    else
+        write_rows(codec);
     jpeg_finish_compress(&codec->compress);
     packet->size_bytes = packet->bytes_max - codec->destination.free_in_buffer;
 }
@@ -170,8 +240,31 @@ static void close_jpeg(struct codec *codec)
 {
     if (!codec)
         return;
-    jpeg_destroy_compress(&codec->compress);
+    if (codec->created)
+        jpeg_destroy_compress(&codec->compress);
+    free(codec->scratch);
     free(codec);
+}
+
+/* `scale` is what 255 steps of full range are in limited range. */
+static void fill_table(uint8_t table[256], double zero, double scale, double full_zero)
+{
+    for (int i = 0; i < 256; i++) {
+        double full = full_zero + (i - zero) * 255.0 / scale;
+        table[i] = (uint8_t)(full <= 0 ? 0 : full >= 255 ? 255 : full + 0.5);
+    }
+}
+
+/* For NV12; other layouts need none of it. */
+static int make_scratch(struct codec *codec)
+{
+    size_t mcu = 2UL * BLOCK_SIDE;
+
+    codec->scratch_stride = (codec->width + mcu - 1) / mcu * mcu;
+    codec->scratch = malloc((ROWS_PER_CALL + 2UL * CHROMA_ROWS_PER_CALL) * codec->scratch_stride);
+    fill_table(codec->full_luma, 16, 219, 0);
+    fill_table(codec->full_chroma, 128, 224, 128);
+    return codec->scratch ? 0 : -ENOMEM;
 }
 
 static int open_jpeg(const struct codec_config *config, struct codec **ret_codec)
@@ -190,8 +283,8 @@ static int open_jpeg(const struct codec_config *config, struct codec **ret_codec
     codec->compress.client_data = codec;
     codec->errors.error_exit = on_error;
     codec->errors.emit_message = on_message;
-    if (guarded(codec, 0, NULL) < 0) {
-        free(codec);
+    if (make_scratch(codec) < 0 || guarded(codec, 0, NULL) < 0) {
+        close_jpeg(codec);
         return -ENOMEM;
     }
     *ret_codec = codec;

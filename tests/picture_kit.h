@@ -86,7 +86,12 @@ static inline void kit_put(uint8_t *row, uint32_t x, uint32_t fourcc, struct kit
         memcpy(at, (uint8_t[]){c.r, c.g, c.b, 0x7f}, 4);
 }
 
-/* BT.601 limited chroma of the block's top left pixel: patches are even, the rest is soft. */
+static inline uint32_t kit_min(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* BT.601 limited chroma of each block of two by two pixels, averaged. */
 static inline void kit_put_chroma(struct kit_frame *kit, unsigned phase)
 {
     const struct ring_frame *frame = &kit->frame;
@@ -96,10 +101,18 @@ static inline void kit_put_chroma(struct kit_frame *kit, unsigned phase)
     for (uint32_t y = 0; y < rows; y++) {
         uint32_t row = frame->flags & RING_FRAME_BOTTOM_UP ? rows - 1 - y : y;
         for (uint32_t x = 0; x < (frame->width + 1) / 2; x++) {
-            struct kit_rgb c = kit_scene(2 * x, 2 * y, frame, phase);
+            double r = 0, g = 0, b = 0;
+            for (uint32_t i = 0; i < 4; i++) {
+                struct kit_rgb c =
+                    kit_scene(kit_min(2 * x + i % 2, frame->width - 1),
+                              kit_min(2 * y + i / 2, frame->height - 1), frame, phase);
+                r += c.r / 4.0;
+                g += c.g / 4.0;
+                b += c.b / 4.0;
+            }
             uint8_t *at = plane + (size_t)row * frame->stride_bytes + (size_t)2 * x;
-            at[0] = kit_byte(128 + (-37.945 * c.r - 74.494 * c.g + 112.439 * c.b) / 256);
-            at[1] = kit_byte(128 + (112.439 * c.r - 94.154 * c.g - 18.285 * c.b) / 256);
+            at[0] = kit_byte(128 + (-37.945 * r - 74.494 * g + 112.439 * b) / 256);
+            at[1] = kit_byte(128 + (112.439 * r - 94.154 * g - 18.285 * b) / 256);
         }
     }
 }
