@@ -296,7 +296,7 @@ void bus_counters(const struct bus *bus, struct bus_counters *ret_counters)
     };
 }
 
-int bus_thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg)
+int bus_thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *arg)
 {
     sigset_t all;
     sigset_t before;
@@ -304,6 +304,8 @@ int bus_thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = pthread_create(ret_thread, NULL, run, arg);
+    if (error == 0)
+        pthread_setname_np(*ret_thread, name);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -error;
 }

@@ -20,7 +20,6 @@
  *
  * A slow client loses messages (high-water marks below); nobody waits for it.
  */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -536,7 +535,7 @@ static int local_start(struct bus *bus)
     local->lock_fd = -1;
     sem_init(&local->started, 0, 0);
     bus->driver_state = local;
-    int result = bus_thread_start(&local->thread, local_run, local);
+    int result = bus_thread_start(&local->thread, "bus-local", local_run, local);
     if (result < 0) {
         sem_destroy(&local->started);
         free(local);

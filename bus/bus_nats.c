@@ -407,7 +407,8 @@ static int nats_start(struct bus *bus)
     for (int i = 0; i < BUS_LANE_COUNT; i++) {
         struct lane *lane = &state->lanes[i];
         *lane = (struct lane){.bus = bus, .lane = (enum bus_lane)i};
-        int result = bus_thread_start(&lane->thread, lane_run, lane);
+        const char *name = i == BUS_LANE_STOP ? "bus-nats-stop" : "bus-nats";
+        int result = bus_thread_start(&lane->thread, name, lane_run, lane);
         if (result < 0) {
             eventfd_write(bus->quit_fd, 1);
             nats_stop(bus);

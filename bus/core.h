@@ -61,8 +61,8 @@ struct bus {
     _Atomic uint64_t reconnects;
 };
 
-/* Starts a thread that no signal is delivered to. Errors: -EAGAIN and so on. */
-int bus_thread_start(pthread_t *ret_thread, void *(*run)(void *), void *arg);
+/* Starts a thread that no signal is delivered to. `name` has at most 15 bytes. Errors: -EAGAIN. */
+int bus_thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *arg);
 
 /* Driver's thread of that lane. Marks it connected, from when bus_publish accepts. Logs it. */
 void bus_link_up(struct bus *bus, enum bus_lane lane);

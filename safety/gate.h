@@ -11,7 +11,7 @@
  *
  * It starts in HOLD. An event that it does not know counts as a stop.
  *
- * Source: docs/safety.md, docs/wire.md "Safety". Thread: the owner's. Cost: nanoseconds.
+ * Source: docs/safety.md. Thread: the owner's. Cost: nanoseconds.
  */
 #ifndef SIMCAST_SAFETY_GATE_H
 #define SIMCAST_SAFETY_GATE_H

@@ -3,7 +3,6 @@
  * The bus over a real nats-server, started here on a free port of 43000 to 43099, and over local
  * sockets between threads and processes. What every bus promises is tested on both kinds.
  */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
