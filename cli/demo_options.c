@@ -158,8 +158,7 @@ bool demo_options_parse(int argc, char **argv, struct demo_options *ret_options,
     int flag;
 
     optind = 0; /* glibc: start anew */
-    /* The main thread is the only one yet. */
-    while ((flag = getopt_long(argc, argv, "+:", flags, NULL)) != -1) { // NOLINT(concurrency-*)
+    while ((flag = getopt_long(argc, argv, "+:", flags, NULL)) != -1) {
         if (flag == ':')
             return refuse("a value is missing after", argv[optind - 1], ret_exit_code);
         if (flag == '?')

@@ -26,7 +26,7 @@ static void remove_tree(const char *path)
     if (!dir)
         return;
     struct dirent *entry;
-    while ((entry = readdir(dir)) != NULL) { // NOLINT(concurrency-mt-unsafe): a stream of our own
+    while ((entry = readdir(dir)) != NULL) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             unlinkat(dirfd(dir), entry->d_name, 0);
     }
@@ -56,7 +56,7 @@ static _Noreturn void keep(const char *path, int pipe_fd)
 static int make_dir(char path[IPC_DIR_BYTES])
 {
     static const char name[] = "/simcast-demo-XXXXXX";
-    const char *parent = getenv("XDG_RUNTIME_DIR"); // NOLINT(concurrency-mt-unsafe): one thread
+    const char *parent = getenv("XDG_RUNTIME_DIR");
 
     if (!parent || parent[0] != '/' || strlen(parent) + sizeof(name) > IPC_DIR_BYTES ||
         access(parent, W_OK) < 0)
@@ -73,7 +73,7 @@ int ipc_dir_create(struct ipc_dir *ret_dir)
 
     if (error < 0)
         return error;
-    if (pipe(fds) < 0) { // NOLINT(android-cloexec-pipe): the programs inherit the write end
+    if (pipe(fds) < 0) { /* without O_CLOEXEC: the programs inherit the write end */
         error = -errno;
         rmdir(dir.path);
         return error;

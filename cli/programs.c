@@ -52,8 +52,7 @@ int program_find(const char *name, const char *folder, char ret_path[PROGRAM_PAT
             try_path(own, dir_bytes, "", name, ret_path) == 0)
             return 0;
     }
-    /* One thread yet. */
-    if (find_in_list(getenv("PATH"), name, ret_path) == 0) // NOLINT(concurrency-mt-unsafe)
+    if (find_in_list(getenv("PATH"), name, ret_path) == 0)
         return 0;
     return find_in_list(PATH_EXTRA, name, ret_path);
 }

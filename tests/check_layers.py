@@ -21,6 +21,7 @@ MAY_INCLUDE = {
     "daemon": ["base", "proto", "shm", "safety", "bus"],
     "sim": ["base", "proto", "shm", "safety", "bus"],
     "cli": ["base", "proto", "shm"],
+    "bench": ["base", "proto", "shm"],
 }
 
 HOMES = {
