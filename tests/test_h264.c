@@ -158,6 +158,12 @@ START_TEST(bottom_up_and_odd_pictures_come_out_upright)
 }
 END_TEST
 
+START_TEST(pictures_in_several_slices_come_out_whole)
+{
+    check_pictures(PIXEL_RGB24, 1280, 720, 0);
+}
+END_TEST
+
 START_TEST(every_idr_brings_its_parameter_sets_and_nothing_else_is_one)
 {
     struct session session = session_open(320, 240, PACKET_BYTES);
@@ -323,6 +329,7 @@ int main(void)
 
     tcase_add_loop_test(cases, pictures_keep_their_colours, 0, 4);
     tcase_add_test(cases, bottom_up_and_odd_pictures_come_out_upright);
+    tcase_add_test(cases, pictures_in_several_slices_come_out_whole);
     tcase_add_test(cases, every_idr_brings_its_parameter_sets_and_nothing_else_is_one);
     tcase_add_test(cases, pictures_come_in_order_and_tagged);
     tcase_add_test(cases, bitrate_and_fps_change_without_a_keyframe);
