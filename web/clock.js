@@ -14,7 +14,9 @@ export class ServerClock {
     if (!(rttMs >= 0)) return;
     this.#samples.push({ rttMs, offsetMs: serverMs - (askedMs + nowMs) / 2 });
     if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
-    this.#best = this.#samples.reduce((best, sample) => (sample.rttMs <= best.rttMs ? sample : best));
+    this.#best = this.#samples.reduce((best, sample) =>
+      sample.rttMs <= best.rttMs ? sample : best,
+    );
   }
 
   /** Forgets everything: another server process may run on another machine's clock. */

@@ -89,7 +89,8 @@ export class Drive {
   }
 
   #keyVelocity() {
-    const axis = (plus, minus) => Number(this.#pressed.has(plus)) - Number(this.#pressed.has(minus));
+    const axis = (plus, minus) =>
+      Number(this.#pressed.has(plus)) - Number(this.#pressed.has(minus));
     const { x, y } = clampToCircle(axis('KeyW', 'KeyS'), axis('KeyQ', 'KeyE'));
     return {
       linear_x: x * this.#limits.linear,

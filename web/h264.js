@@ -21,7 +21,9 @@ function findNal(bytes, type) {
 export function avcCodecString(accessUnit) {
   const sps = findNal(accessUnit, NAL_SPS);
   if (sps < 0 || sps + 4 > accessUnit.length) return null;
-  const hex = [...accessUnit.subarray(sps + 1, sps + 4)].map((b) => b.toString(16).padStart(2, '0'));
+  const hex = [...accessUnit.subarray(sps + 1, sps + 4)].map((b) =>
+    b.toString(16).padStart(2, '0'),
+  );
   return `avc1.${hex.join('').toUpperCase()}`;
 }
 
@@ -67,11 +69,13 @@ export class H264Decoder {
     this.#timestampUs += 1;
     this.#frames.set(this.#timestampUs, frame);
     try {
-      this.#decoder.decode(new EncodedVideoChunk({
-        type: frame.keyframe ? 'key' : 'delta',
-        timestamp: this.#timestampUs,
-        data: frame.payload,
-      }));
+      this.#decoder.decode(
+        new EncodedVideoChunk({
+          type: frame.keyframe ? 'key' : 'delta',
+          timestamp: this.#timestampUs,
+          data: frame.payload,
+        }),
+      );
     } catch {
       this.#fail();
     }

@@ -39,7 +39,21 @@ const worker = new Worker('worker.js', { type: 'module' });
 const grabs = new Map();
 let grabId = 0;
 let link = { state: 'connecting', attempt: 0, retryInMs: 0, wasOpen: false, atMs: 0 };
-let stats = { codec: 'none', width: 0, height: 0, fps: 0, bitrateBps: 0, framesDrawn: 0, missed: 0, dropped: 0, lastFrameSeq: null, latency: {}, rttMs: null, ageMs: null, atMs: performance.now() };
+let stats = {
+  codec: 'none',
+  width: 0,
+  height: 0,
+  fps: 0,
+  bitrateBps: 0,
+  framesDrawn: 0,
+  missed: 0,
+  dropped: 0,
+  lastFrameSeq: null,
+  latency: {},
+  rttMs: null,
+  ageMs: null,
+  atMs: performance.now(),
+};
 let gate = null;
 let ack = null;
 let paused = false;
@@ -61,7 +75,8 @@ const stop = new Stop({
 
 /** The worker's state, unless the worker itself has gone silent. */
 function shownState() {
-  if (performance.now() - stats.atMs > WORKER_SILENT_MS && link.state !== 'connecting') return 'stuck';
+  if (performance.now() - stats.atMs > WORKER_SILENT_MS && link.state !== 'connecting')
+    return 'stuck';
   return link.state;
 }
 
@@ -166,7 +181,10 @@ function attachSlider(id, unit) {
   const slider = element(id);
   const update = () => {
     element(`${id}-out`).textContent = `${Number(slider.value).toFixed(2)} ${unit}`;
-    drive.setLimits({ linear: Number(element('linear').value), angular: Number(element('angular').value) });
+    drive.setLimits({
+      linear: Number(element('linear').value),
+      angular: Number(element('angular').value),
+    });
   };
   slider.addEventListener('input', update);
   update();
@@ -195,14 +213,18 @@ function attachControls() {
 
 function start() {
   if (!HTMLCanvasElement.prototype.transferControlToOffscreen) {
-    panels.showNotice('This browser is too old for the viewer. Use a current Chromium, Firefox or Safari.');
+    panels.showNotice(
+      'This browser is too old for the viewer. Use a current Chromium, Firefox or Safari.',
+    );
     return;
   }
   panels.buildLatency();
   attachControls();
   worker.onmessage = ({ data }) => onWorker[data.type]?.(data);
   worker.onerror = (event) => {
-    panels.showNotice(`The viewer's worker failed (${event.message ?? 'it could not be loaded'}). Load the page again.`);
+    panels.showNotice(
+      `The viewer's worker failed (${event.message ?? 'it could not be loaded'}). Load the page again.`,
+    );
   };
   const canvas = element('canvas').transferControlToOffscreen();
   worker.postMessage({ type: 'start', url: socketUrl.href, canvas }, [canvas]);
@@ -211,16 +233,40 @@ function start() {
 }
 
 const api = {
-  get state() { return shownState(); },
-  get safety() { return freshSafety(); },
-  get robot() { return freshRobot(); },
-  get gate() { return gate; },
-  get ack() { return ack; },
-  get mode() { return currentSafety().mode; },
+  get state() {
+    return shownState();
+  },
+  get safety() {
+    return freshSafety();
+  },
+  get robot() {
+    return freshRobot();
+  },
+  get gate() {
+    return gate;
+  },
+  get ack() {
+    return ack;
+  },
+  get mode() {
+    return currentSafety().mode;
+  },
   grab,
   command,
 };
-for (const name of ['codec', 'width', 'height', 'fps', 'bitrateBps', 'framesDrawn', 'lastFrameSeq', 'missed', 'dropped', 'latency', 'rttMs']) {
+for (const name of [
+  'codec',
+  'width',
+  'height',
+  'fps',
+  'bitrateBps',
+  'framesDrawn',
+  'lastFrameSeq',
+  'missed',
+  'dropped',
+  'latency',
+  'rttMs',
+]) {
   Object.defineProperty(api, name, { enumerable: true, get: () => stats[name] });
 }
 window.simcast = Object.freeze(api);

@@ -61,11 +61,13 @@ function showScale(limitMs) {
   const scale = element('scale');
   if (scale.dataset.marks === text) return;
   scale.dataset.marks = text;
-  scale.replaceChildren(...marks.map((ms) => {
-    const mark = document.createElement('span');
-    mark.textContent = ms === limitMs ? `${ms} ms` : `${ms}`;
-    return mark;
-  }));
+  scale.replaceChildren(
+    ...marks.map((ms) => {
+      const mark = document.createElement('span');
+      mark.textContent = ms === limitMs ? `${ms} ms` : `${ms}`;
+      return mark;
+    }),
+  );
 }
 
 export function showLatency(latency, clockKnown) {
@@ -104,14 +106,21 @@ export function showCodec(codec) {
 
 /** What covers the picture in each state but `live`; `host` is where the viewer connects to. */
 function overlayOf({ state, attempt, wasOpen, retryLeftMs, ageMs, host }) {
-  const retry = retryLeftMs > 0 ? `The next try is in ${seconds(retryLeftMs)}.` : 'Trying again now.';
+  const retry =
+    retryLeftMs > 0 ? `The next try is in ${seconds(retryLeftMs)}.` : 'Trying again now.';
   switch (state) {
     case 'connecting':
       return ['Connecting', `The viewer is calling ${host}.`];
     case 'waiting':
-      return ['Waiting for video', 'The server answers, but it has no picture yet. Check that the simulator and the encoder are running.'];
+      return [
+        'Waiting for video',
+        'The server answers, but it has no picture yet. Check that the simulator and the encoder are running.',
+      ];
     case 'no-video':
-      return ['NO VIDEO', `The last picture is ${seconds(ageMs ?? 0)} old. Driving is off until pictures come again.`];
+      return [
+        'NO VIDEO',
+        `The last picture is ${seconds(ageMs ?? 0)} old. Driving is off until pictures come again.`,
+      ];
     case 'stuck':
       return ['NO VIDEO', 'The viewer itself has stopped answering. Load the page again.'];
     default:
@@ -147,7 +156,10 @@ export function showRobot(robot) {
   setText('robot-x', robot ? `${decimals(robot.x, 2)} m` : '–');
   setText('robot-y', robot ? `${decimals(robot.y, 2)} m` : '–');
   setText('robot-yaw', robot ? `${decimals((robot.yaw * 180) / Math.PI, 0)}°` : '–');
-  setText('robot-speed', robot ? `${decimals(Math.hypot(robot.linear_x, robot.linear_y), 2)} m/s` : '–');
+  setText(
+    'robot-speed',
+    robot ? `${decimals(Math.hypot(robot.linear_x, robot.linear_y), 2)} m/s` : '–',
+  );
 }
 
 const ACTION_NAMES = {

@@ -43,7 +43,8 @@ function decodeVideo(buffer, view) {
 }
 
 function decodeFrameInfo(buffer, view) {
-  if (buffer.byteLength !== FRAME_INFO_BYTES || view.getUint8(1) !== FRAME_INFO_VERSION) return null;
+  if (buffer.byteLength !== FRAME_INFO_BYTES || view.getUint8(1) !== FRAME_INFO_VERSION)
+    return null;
   const stampsMs = {};
   STAMPS.forEach((name, i) => {
     const ns = view.getBigInt64(24 + 8 * i, true);

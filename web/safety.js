@@ -3,8 +3,14 @@
 
 const HOLD_REASONS = {
   starting: ['The simulator is waiting for the first command.', 'Hold Space or the pad and drive.'],
-  no_video: ['The picture is missing or too old to drive by.', 'Motion is allowed again as soon as the picture is back.'],
-  no_viewer: ['Nobody was watching, so motion is blocked.', 'Motion is allowed again with the first picture.'],
+  no_video: [
+    'The picture is missing or too old to drive by.',
+    'Motion is allowed again as soon as the picture is back.',
+  ],
+  no_viewer: [
+    'Nobody was watching, so motion is blocked.',
+    'Motion is allowed again with the first picture.',
+  ],
   cmd_timeout: ['Drive commands stopped coming.', 'Hold Space or the pad and drive.'],
   stale_seq: ['A newer command was already obeyed.', 'Hold Space or the pad and drive.'],
   expired: ['Commands arrive too late.', 'Check the connection, then drive again.'],
@@ -48,7 +54,9 @@ export function describeSafety({ connected, state, gate, pictureFresh }) {
   }
   if (state?.mode === 'ESTOP') return describeEstop(state.reason, pictureFresh);
   if (gate?.gated) {
-    return gate.mode === 'ESTOP' ? describeEstop('video_timeout', pictureFresh) : describeHold('no_video');
+    return gate.mode === 'ESTOP'
+      ? describeEstop('video_timeout', pictureFresh)
+      : describeHold('no_video');
   }
   if (state?.mode === 'HOLD') return describeHold(state.reason);
   if (state?.mode === 'ARMED') {

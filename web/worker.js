@@ -82,7 +82,12 @@ function setLinkState(change) {
 
 function postStats() {
   const nowMs = performance.now();
-  postMessage({ type: 'stats', ...video.stats(nowMs), rttMs: clock.rttMs, ageMs: video.ageMs(nowMs) });
+  postMessage({
+    type: 'stats',
+    ...video.stats(nowMs),
+    rttMs: clock.rttMs,
+    ageMs: video.ageMs(nowMs),
+  });
 }
 
 function onTelemetry(message) {
@@ -138,7 +143,8 @@ const videoEvents = {
     if (nowMs - unplayableMs < UNPLAYABLE_RETRY_MS) return;
     unplayableMs = nowMs;
     sendCommand('settings', { codec: 'jpeg' });
-    const name = codec === 'none' ? 'an unknown codec' : codec.toUpperCase().replace('H264', 'H.264');
+    const name =
+      codec === 'none' ? 'an unknown codec' : codec.toUpperCase().replace('H264', 'H.264');
     const cause = self.isSecureContext
       ? `This browser cannot play ${name}.`
       : `Browsers play ${name} only on pages from https:// or localhost.`;

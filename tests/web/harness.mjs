@@ -7,8 +7,8 @@ const POLL_MS = 20;
 const tests = [];
 
 /** Registers a test; `needs()` may return the reason why it cannot run here. */
-export function test(name, run, needs = () => '') {
-  tests.push({ name, run, needs });
+export function test(name, needs, run) {
+  tests.push({ name, needs, run });
 }
 
 /** Polls until condition() is true (it may be async); fails with `what` after `withinMs`. */
@@ -24,12 +24,15 @@ export async function until(condition, what, withinMs = 10000) {
 function withTimeout(promise) {
   let timer;
   const timeout = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not done after ${TEST_TIMEOUT_MS} ms`)), TEST_TIMEOUT_MS);
+    timer = setTimeout(
+      () => reject(new Error(`not done after ${TEST_TIMEOUT_MS} ms`)),
+      TEST_TIMEOUT_MS,
+    );
   });
   return Promise.race([promise, timeout]).finally(() => clearTimeout(timer));
 }
 
-async function runOne({ name, run, needs }) {
+async function runOne({ name, needs, run }) {
   const missing = needs();
   if (missing) {
     console.log(`skip  ${name}: ${missing}`);
@@ -49,7 +52,8 @@ async function runOne({ name, run, needs }) {
 /** Runs those whose name contains `filter`; the number that failed. */
 export async function runAll(filter) {
   const counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const one of tests.filter(({ name }) => name.includes(filter))) counts[await runOne(one)] += 1;
+  for (const one of tests.filter(({ name }) => name.includes(filter)))
+    counts[await runOne(one)] += 1;
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
   return counts.failed;
 }

@@ -20,7 +20,7 @@ async function inModule(name, run) {
   }
 }
 
-test('clock: the fastest reply gives the offset', async () => {
+test('clock: the fastest reply gives the offset', needsBrowser, async () => {
   const local = await inModule('clock.js', ({ ServerClock }) => {
     const clock = new ServerClock();
     const before = clock.toLocal(5);
@@ -30,9 +30,9 @@ test('clock: the fastest reply gives the offset', async () => {
     return [Number.isNaN(before), clock.toLocal(1000310), clock.rttMs];
   });
   assert.deepEqual(local, [true, 310, 2]);
-}, needsBrowser);
+});
 
-test('latency: percentiles by stage, no total without stamps', async () => {
+test('latency: percentiles by stage, no total without stamps', needsBrowser, async () => {
   const [known, unknown, later] = await inModule('latency.js', ({ LatencyWindow }) => {
     const frames = new LatencyWindow(5000);
     for (let i = 1; i <= 100; i++) frames.add([0, 1, 2, 2 + i, 103, 104, 105, 106, 107]);
@@ -45,9 +45,9 @@ test('latency: percentiles by stage, no total without stamps', async () => {
   assert.deepEqual(known.total, { p50: 107, p99: 107 });
   assert.deepEqual(unknown, { decode: { p50: 2, p99: 2 }, draw: { p50: 1, p99: 1 } });
   assert.deepEqual(later, {});
-}, needsBrowser);
+});
 
-test('h264: the codec string comes from the SPS', async () => {
+test('h264: the codec string comes from the SPS', needsBrowser, async () => {
   const strings = await inModule('h264.js', ({ avcCodecString }) => {
     const delimiter = [0, 0, 0, 1, 9, 0xf0];
     const sps = [0, 0, 0, 1, 0x67, 0x64, 0x00, 0x1f, 0xac];
@@ -58,16 +58,20 @@ test('h264: the codec string comes from the SPS', async () => {
     ];
   });
   assert.deepEqual(strings, ['avc1.64001F', null, null]);
-}, needsBrowser);
+});
 
-test('link: the backoff doubles, stays bounded and has jitter', async () => {
+test('link: the backoff doubles, stays bounded and has jitter', needsBrowser, async () => {
   const delays = await inModule('link.js', ({ backoffMs }) => [
-    backoffMs(1, 1), backoffMs(2, 1), backoffMs(3, 1), backoffMs(50, 1), backoffMs(1, 0),
+    backoffMs(1, 1),
+    backoffMs(2, 1),
+    backoffMs(3, 1),
+    backoffMs(50, 1),
+    backoffMs(1, 0),
   ]);
   assert.deepEqual(delays, [200, 400, 800, 1500, 100]);
-}, needsBrowser);
+});
 
-test('protocol: messages with wrong lengths are no messages', async () => {
+test('protocol: messages with wrong lengths are no messages', needsBrowser, async () => {
   const results = await inModule('protocol.js', ({ decodeMessage, encodeClock, encodeCommand }) => {
     const video = new Uint8Array(33 + 5);
     video[0] = 1;
@@ -98,9 +102,9 @@ test('protocol: messages with wrong lengths are no messages', async () => {
     clock: [6, 12345],
     command: '\x04{"action":"reset"}',
   });
-}, needsBrowser);
+});
 
-test('safety: the worse of simulator and gate is shown', async () => {
+test('safety: the worse of simulator and gate is shown', needsBrowser, async () => {
   const modes = await inModule('safety.js', ({ describeSafety }) => {
     const gated = (mode) => ({ gated: true, mode });
     const cases = [
@@ -108,8 +112,16 @@ test('safety: the worse of simulator and gate is shown', async () => {
       { connected: true, state: null },
       { connected: true, state: { mode: 'ARMED' }, gate: { gated: false } },
       { connected: true, state: { mode: 'ARMED' }, gate: gated('HOLD') },
-      { connected: true, state: { mode: 'HOLD', reason: 'starting' }, gate: gated('ESTOP') },
-      { connected: true, state: { mode: 'ESTOP', reason: 'operator' }, gate: gated('HOLD') },
+      {
+        connected: true,
+        state: { mode: 'HOLD', reason: 'starting' },
+        gate: gated('ESTOP'),
+      },
+      {
+        connected: true,
+        state: { mode: 'ESTOP', reason: 'operator' },
+        gate: gated('HOLD'),
+      },
       { connected: true, state: { mode: 'HOLD', reason: 'a new reason' } },
     ];
     return cases.map((one) => {
@@ -117,6 +129,9 @@ test('safety: the worse of simulator and gate is shown', async () => {
       return [mode, /undefined/.test(reason + remedy)];
     });
   });
-  assert.deepEqual(modes.map(([mode]) => mode), ['UNKNOWN', 'UNKNOWN', 'ARMED', 'HOLD', 'ESTOP', 'ESTOP', 'HOLD']);
+  assert.deepEqual(
+    modes.map(([mode]) => mode),
+    ['UNKNOWN', 'UNKNOWN', 'ARMED', 'HOLD', 'ESTOP', 'ESTOP', 'HOLD'],
+  );
   assert.ok(modes.every(([, broken]) => !broken));
-}, needsBrowser);
+});

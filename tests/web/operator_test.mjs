@@ -59,19 +59,23 @@ function isZero({ data }) {
   return data.linear_x === 0 && data.linear_y === 0 && data.angular_z === 0;
 }
 
-test('drive: Space and W send 20 commands a second, in order, with a time to live', () =>
+test('drive: Space and W send 20 commands a second, in order, with a ttl', needsBrowser, () =>
   withLiveViewer(async ({ page, server }) => {
     await page.keyboard.down('KeyW');
     assert.deepEqual(server.motions(), [], 'W alone must not drive');
     await drive(page, server);
     const motions = await motionsOfOneSecond(server);
-    assert.ok(motions.length >= 14 && motions.length <= 24, `${motions.length} commands in a second`);
+    assert.ok(
+      motions.length >= 14 && motions.length <= 24,
+      `${motions.length} commands in a second`,
+    );
     assert.ok(motions.every((c) => c.data.linear_x === 0.5 && c.ttl_ms === 200));
     assert.ok(motions.every((c, i) => i === 0 || c.cmd_seq > motions[i - 1].cmd_seq));
     assert.ok(motions.every((c) => Number.isSafeInteger(c.cmd_seq)));
-  }), needsBrowser);
+  }),
+);
 
-test('drive: letting go of Space is zero at once, and zeros keep the session', () =>
+test('drive: letting go of Space is zero at once, and zeros keep the session', needsBrowser, () =>
   withLiveViewer(async ({ page, server }) => {
     await drive(page, server);
     const releasedMs = performance.now();
@@ -80,9 +84,10 @@ test('drive: letting go of Space is zero at once, and zeros keep the session', (
     const motions = await motionsOfOneSecond(server);
     assert.ok(motions.every(isZero), 'only zeros after the release');
     assert.ok(motions.length >= 6 && motions.length <= 13, `${motions.length} zeros in a second`);
-  }), needsBrowser);
+  }),
+);
 
-test('drive: a page that loses focus sends zero, one that is hidden falls silent', () =>
+test('drive: without focus the viewer sends zero, hidden it falls silent', needsBrowser, () =>
   withLiveViewer(async ({ page, server }) => {
     await drive(page, server);
     const blurredMs = performance.now();
@@ -96,24 +101,33 @@ test('drive: a page that loses focus sends zero, one that is hidden falls silent
       Object.defineProperty(document, 'hidden', { value: true });
       document.dispatchEvent(new Event('visibilitychange'));
     });
-    await until(() => server.motions(hiddenMs).filter(isZero).length >= 3, 'zeros after hiding', 500);
+    await until(
+      () => server.motions(hiddenMs).filter(isZero).length >= 3,
+      'zeros after hiding',
+      500,
+    );
     await silence(server, 'after hiding');
-  }), needsBrowser);
+  }),
+);
 
-test('drive: the pad drives while it is held', () =>
+test('drive: the pad drives while it is held', needsBrowser, () =>
   withLiveViewer(async ({ page, server }) => {
     const box = await page.locator('#pad').boundingBox();
     const middle = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
     await page.mouse.move(middle.x, middle.y);
     await page.mouse.down();
     await page.mouse.move(middle.x - box.width / 4, middle.y - box.height / 4);
-    await until(() => server.motions().some((c) => c.data.linear_x > 0.2 && c.data.angular_z > 0.4), 'ahead and left');
+    await until(
+      () => server.motions().some((c) => c.data.linear_x > 0.2 && c.data.angular_z > 0.4),
+      'ahead and left',
+    );
     const releasedMs = performance.now();
     await page.mouse.up();
     await until(() => server.motions(releasedMs).some(isZero), 'a zero after letting go', 500);
-  }), needsBrowser);
+  }),
+);
 
-test('no video: says so, sends no motion, and drives on only after letting go', () =>
+test('no video: says so, sends no motion, and drives on only after letting go', needsBrowser, () =>
   withLiveViewer(async ({ page, server, jpeg }) => {
     await drive(page, server);
     server.video = null;
@@ -128,16 +142,20 @@ test('no video: says so, sends no motion, and drives on only after letting go', 
     await page.keyboard.up('Space');
     await page.keyboard.down('Space');
     await until(() => server.motions(backMs).some((c) => c.data.linear_x > 0), 'driving again');
-  }), needsBrowser);
+  }),
+);
 
-test('stop: E-STOP is repeated until it is confirmed, and ends the driving', () =>
+test('stop: E-STOP is repeated until it is confirmed, and ends the driving', needsBrowser, () =>
   withLiveViewer(async ({ page, server }) => {
     await drive(page, server);
     server.obeysStop = false;
     await page.keyboard.press('Escape');
     const stops = () => server.commands.filter((c) => c.action === 'estop').length;
     await until(() => stops() >= 4, 'the stop repeated');
-    await until(async () => /does not confirm/.test(await page.locator('#reason').textContent()), 'a warning');
+    await until(
+      async () => /does not confirm/.test(await page.locator('#reason').textContent()),
+      'a warning',
+    );
     server.obeysStop = true;
     await untilViewer(page, (viewer) => viewer.mode === 'ESTOP', 'ESTOP shown');
     const count = stops();
@@ -151,9 +169,10 @@ test('stop: E-STOP is repeated until it is confirmed, and ends the driving', () 
     assert.deepEqual(await motionsOfOneSecond(server), [], 'keys still held must not drive');
     await page.keyboard.up('Space');
     await drive(page, server, clearedMs);
-  }), needsBrowser);
+  }),
+);
 
-test('stop: Space on a focused button is the deadman, not a click', () =>
+test('stop: Space on a focused button is the deadman, not a click', needsBrowser, () =>
   withLiveViewer(async ({ page, server }) => {
     await page.locator('#reset').focus();
     await page.keyboard.press('Space');
@@ -161,9 +180,10 @@ test('stop: Space on a focused button is the deadman, not a click', () =>
     await page.keyboard.press('Enter');
     await until(() => server.commands.some((c) => c.action === 'pause'), 'pause by Enter');
     assert.ok(!server.commands.some((c) => c.action === 'reset'));
-  }), needsBrowser);
+  }),
+);
 
-test('commands: cmd_seq grows across a reload of the page', () =>
+test('commands: cmd_seq grows across a reload of the page', needsBrowser, () =>
   withLiveViewer(async ({ page, server }) => {
     const resets = () => server.commands.filter((c) => c.action === 'reset');
     await page.locator('#reset').click();
@@ -173,30 +193,41 @@ test('commands: cmd_seq grows across a reload of the page', () =>
     await page.locator('#reset').click();
     await until(() => resets().length === 2, 'reset again');
     assert.ok(resets()[1].cmd_seq > resets()[0].cmd_seq);
-  }), needsBrowser);
+  }),
+);
 
-test('codec: an insecure page that is sent H.264 asks for JPEG', async () => {
+test('codec: an insecure page that is sent H.264 asks for JPEG', needsBrowser, async () => {
   const server = await new StandIn().open();
   try {
-    server.video = { codec: H264, payload: Buffer.from([0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1e]) };
+    server.video = {
+      codec: H264,
+      payload: Buffer.from([0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1e]),
+    };
     await withPage({ port: server.port, insecure: true }, async (page) => {
       assert.equal(await page.evaluate(() => window.isSecureContext), false);
       await until(() => server.commands.some((c) => c.action === 'settings'), 'settings');
       assert.deepEqual(server.commands[0].data, { codec: 'jpeg' });
       assert.match(await page.locator('#notice').textContent(), /asked for JPEG instead/);
       server.video = { codec: JPEG, payload: await makeJpeg(page) };
-      await untilViewer(page, (viewer) => viewer.state === 'live' && viewer.codec === 'jpeg', 'JPEG');
+      await untilViewer(
+        page,
+        (viewer) => viewer.state === 'live' && viewer.codec === 'jpeg',
+        'JPEG',
+      );
     });
   } finally {
     await server.close();
   }
-}, needsBrowser);
+});
 
-test('codec: broken H.264 ends in JPEG, not in a black picture', async () => {
+test('codec: broken H.264 ends in JPEG, not in a black picture', needsBrowser, async () => {
   const server = await new StandIn().open();
   try {
     const sps = [0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1e, 0xff, 0xff];
-    server.video = { codec: H264, payload: Buffer.from([...sps, 0, 0, 0, 1, 0x65, 1, 2, 3]) };
+    server.video = {
+      codec: H264,
+      payload: Buffer.from([...sps, 0, 0, 0, 1, 0x65, 1, 2, 3]),
+    };
     await withPage({ port: server.port }, async () => {
       await until(() => server.commands.some((c) => c.action === 'settings'), 'settings');
       assert.equal(server.commands.find((c) => c.action === 'settings').data.codec, 'jpeg');
@@ -204,4 +235,4 @@ test('codec: broken H.264 ends in JPEG, not in a black picture', async () => {
   } finally {
     await server.close();
   }
-}, needsBrowser);
+});

@@ -53,16 +53,22 @@ export class Stack {
   }
 
   start(name) {
-    const child = spawn(join(BUILD, PROGRAMS[name]), ['--ipc-dir', this.#dir, ...this.arguments[name]], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(
+      join(BUILD, PROGRAMS[name]),
+      ['--ipc-dir', this.#dir, ...this.arguments[name]],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
     const log = (data) => {
       this.#logs[name] = ((this.#logs[name] ?? '') + data).slice(-LOG_CHARS);
     };
     child.stdout.on('data', log);
     child.stderr.on('data', log);
     child.on('error', (error) => log(`cannot be started: ${error.message}\n`));
-    const exited = new Promise((resolve) => child.on('exit', (code, signal) => resolve(signal ?? code)));
+    const exited = new Promise((resolve) =>
+      child.on('exit', (code, signal) => resolve(signal ?? code)),
+    );
     this.#running.set(name, { child, exited });
   }
 
@@ -79,7 +85,9 @@ export class Stack {
 
   /** The ends of all logs, for a failure's message. */
   logs() {
-    return Object.entries(this.#logs).map(([name, log]) => `--- ${name}\n${log}`).join('\n');
+    return Object.entries(this.#logs)
+      .map(([name, log]) => `--- ${name}\n${log}`)
+      .join('\n');
   }
 
   async close() {

@@ -32,7 +32,13 @@ async function withStack(options, use) {
 
 async function chooseCodec(page, codec) {
   await page.locator(`.codec label:has(input[value="${codec}"])`).click();
-  await untilViewer(page, (viewer, wanted) => viewer.codec === wanted && viewer.state === 'live', codec, 15000, codec);
+  await untilViewer(
+    page,
+    (viewer, wanted) => viewer.codec === wanted && viewer.state === 'live',
+    codec,
+    15000,
+    codec,
+  );
 }
 
 /** Looks at `count` pictures, each newer than the one before. */
@@ -40,7 +46,13 @@ async function checkPictures(page, count) {
   let last = -1;
   for (let i = 0; i < count; i++) {
     const drawn = await page.evaluate(() => window.simcast.framesDrawn);
-    await untilViewer(page, (viewer, before) => viewer.framesDrawn > before, 'another picture', 5000, drawn);
+    await untilViewer(
+      page,
+      (viewer, before) => viewer.framesDrawn > before,
+      'another picture',
+      5000,
+      drawn,
+    );
     const picture = await grab(page);
     const counter = frameCounter(picture);
     assert.ok(counter > last, `the counter went from ${last} to ${counter}`);
@@ -56,7 +68,13 @@ async function driveAhead(page, metres) {
   const from = await page.evaluate(() => window.simcast.robot.x);
   await page.keyboard.down('Space');
   await page.keyboard.down('KeyW');
-  await untilViewer(page, (viewer, x) => viewer.robot?.x > x, `x beyond ${from + metres}`, 15000, from + metres);
+  await untilViewer(
+    page,
+    (viewer, x) => viewer.robot?.x > x,
+    `x beyond ${from + metres}`,
+    15000,
+    from + metres,
+  );
 }
 
 async function stopDriving(page) {
@@ -64,29 +82,42 @@ async function stopDriving(page) {
   await page.keyboard.up('Space');
 }
 
-test('stack: the right pixels arrive as H.264', () =>
+test('stack: the right pixels arrive as H.264', needs, () =>
   withStack({}, async ({ page }) => {
     await chooseCodec(page, 'h264');
     await checkPictures(page, 10);
     await untilViewer(page, (viewer) => viewer.latency.total?.p50 > 0, 'latency by stage');
-  }), needs);
+  }),
+);
 
-test('stack: the right pixels arrive as JPEG', () =>
+test('stack: the right pixels arrive as JPEG', needs, () =>
   withStack({}, async ({ page }) => {
     await chooseCodec(page, 'jpeg');
     await checkPictures(page, 10);
     const latency = await page.evaluate(() => window.simcast.latency);
-    assert.deepEqual(Object.keys(latency), ['simulator', 'ring', 'encode', 'packet', 'fanout', 'network', 'decode', 'draw', 'total']);
+    assert.deepEqual(Object.keys(latency), [
+      'simulator',
+      'ring',
+      'encode',
+      'packet',
+      'fanout',
+      'network',
+      'decode',
+      'draw',
+      'total',
+    ]);
     assert.ok(latency.encode.p50 > 0 && latency.encode.p50 < latency.total.p50);
-  }), needs);
+  }),
+);
 
-test('stack: an insecure page gets JPEG by itself', () =>
+test('stack: an insecure page gets JPEG by itself', needs, () =>
   withStack({ insecure: true }, async ({ page }) => {
     await untilViewer(page, (viewer) => viewer.codec === 'jpeg', 'JPEG');
     await checkPictures(page, 3);
-  }), needs);
+  }),
+);
 
-test('stack: the robot is driven, stopped and freed again', () =>
+test('stack: the robot is driven, stopped and freed again', needs, () =>
   withStack({}, async ({ page }) => {
     await driveAhead(page, 0.1);
     await untilViewer(page, (viewer) => viewer.mode === 'ARMED', 'ARMED');
@@ -96,42 +127,79 @@ test('stack: the robot is driven, stopped and freed again', () =>
     await stopDriving(page);
     const stoppedAt = await page.evaluate(() => window.simcast.robot.x);
     await page.locator('#clear').click();
-    await untilViewer(page, (viewer) => viewer.safety !== null && viewer.safety.mode !== 'ESTOP', 'freed', 3000);
+    await untilViewer(
+      page,
+      (viewer) => viewer.safety !== null && viewer.safety.mode !== 'ESTOP',
+      'freed',
+      3000,
+    );
     await driveAhead(page, 0.1);
     assert.ok((await page.evaluate(() => window.simcast.robot.x)) > stoppedAt);
     await stopDriving(page);
-  }), needs);
+  }),
+);
 
-test('stack: pause stops the simulation, resume continues it', () =>
+test('stack: pause stops the simulation, resume continues it', needs, () =>
   withStack({}, async ({ page }) => {
     await untilViewer(page, (viewer) => viewer.robot !== null, 'the robot reports itself');
     await page.locator('#pause').click();
     await until(async () => (await page.locator('#pause').textContent()) === 'Resume', 'paused');
     await page.locator('#pause').click();
     await until(async () => (await page.locator('#pause').textContent()) === 'Pause', 'running');
-  }), needs);
+  }),
+);
 
-test('stack: a killed encoder is NO VIDEO and HOLD; restarted, it is live again', () =>
+test('stack: a killed encoder is NO VIDEO and HOLD; restarted, it is live again', needs, () =>
   withStack({}, async ({ stack, page }) => {
     await stack.kill('encoder', 'SIGKILL');
     await untilViewer(page, (viewer) => viewer.state === 'no-video', 'no video', NO_VIDEO_MS);
     assert.equal(await page.locator('#overlay-title').textContent(), 'NO VIDEO');
-    await untilViewer(page, (viewer) => viewer.gate?.gated && viewer.gate.mode === 'HOLD', 'HOLD', 3000);
+    await untilViewer(
+      page,
+      (viewer) => viewer.gate?.gated && viewer.gate.mode === 'HOLD',
+      'HOLD',
+      3000,
+    );
     stack.start('encoder');
     await untilViewer(page, (viewer) => viewer.state === 'live', 'live again', BACK_MS);
-    await untilViewer(page, (viewer) => viewer.gate?.gated === false, 'the gate is open again', BACK_MS);
-  }), needs);
+    await untilViewer(
+      page,
+      (viewer) => viewer.gate?.gated === false,
+      'the gate is open again',
+      BACK_MS,
+    );
+  }),
+);
 
-test('stack: a killed simcastd is found again by the viewer itself', () =>
+test('stack: a long loss of video latches ESTOP until the operator clears it', needs, () =>
+  withStack({}, async ({ stack, page }) => {
+    await driveAhead(page, 0.05);
+    await stopDriving(page);
+    await stack.kill('encoder', 'SIGKILL');
+    await untilViewer(page, (viewer) => viewer.gate?.mode === 'ESTOP', 'the gate stops', 9000);
+    await untilViewer(page, (viewer) => viewer.safety?.mode === 'ESTOP', 'the robot stops', 2000);
+    stack.start('encoder');
+    await untilViewer(page, (viewer) => viewer.state === 'live', 'live again', BACK_MS);
+    await untilViewer(page, (viewer) => viewer.gate?.gated === false, 'pictures pass', BACK_MS);
+    assert.equal(await page.locator('#mode').textContent(), 'ESTOP');
+    await page.locator('#clear').click();
+    await untilViewer(page, (viewer) => viewer.mode !== 'ESTOP', 'cleared', 3000);
+    await driveAhead(page, 0.05);
+    await stopDriving(page);
+  }),
+);
+
+test('stack: a killed simcastd is found again by the viewer itself', needs, () =>
   withStack({}, async ({ stack, page }) => {
     await stack.kill('daemon', 'SIGKILL');
     await untilViewer(page, (viewer) => viewer.state === 'reconnecting', 'reconnecting', 2000);
     assert.equal(await page.locator('#overlay-title').textContent(), 'Connection lost');
     stack.start('daemon');
     await untilViewer(page, (viewer) => viewer.state === 'live', 'live again', BACK_MS);
-  }), needs);
+  }),
+);
 
-test('stack: a killed simulator is NO VIDEO; restarted, it is live and drives again', () =>
+test('stack: a killed simulator is NO VIDEO; restarted, it is live and drives again', needs, () =>
   withStack({}, async ({ stack, page }) => {
     await stack.kill('sim', 'SIGKILL');
     await untilViewer(page, (viewer) => viewer.state === 'no-video', 'no video', NO_VIDEO_MS);
@@ -139,9 +207,12 @@ test('stack: a killed simulator is NO VIDEO; restarted, it is live and drives ag
     await untilViewer(page, (viewer) => viewer.state === 'live', 'live again', BACK_MS);
     await driveAhead(page, 0.1);
     await stopDriving(page);
-  }), needs);
+  }),
+);
 
-test('stack: every process stops cleanly when told to', () =>
+test('stack: every process stops cleanly when told to', needs, () =>
   withStack({}, async ({ stack }) => {
-    for (const name of ['sim', 'encoder', 'daemon']) assert.equal(await stack.kill(name, 'SIGTERM'), 0, name);
-  }), needs);
+    for (const name of ['sim', 'encoder', 'daemon'])
+      assert.equal(await stack.kill(name, 'SIGTERM'), 0, name);
+  }),
+);

@@ -10,7 +10,12 @@ import { basename, extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const WEB_DIR = fileURLToPath(new URL('../../web/', import.meta.url));
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+const TYPES = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+};
 const HANDSHAKE_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const FRAME_MS = 33;
 
@@ -36,7 +41,9 @@ function readFrames(bytes) {
     const end = start + 4 + length;
     if (bytes.length < end) return [messages, bytes];
     const mask = bytes.subarray(start, start + 4);
-    const payload = Buffer.from(bytes.subarray(start + 4, end)).map((byte, i) => byte ^ mask[i % 4]);
+    const payload = Buffer.from(bytes.subarray(start + 4, end)).map(
+      (byte, i) => byte ^ mask[i % 4],
+    );
     if ((bytes[0] & 0x0f) === 2) messages.push(payload);
     bytes = bytes.subarray(end);
   }
@@ -89,7 +96,11 @@ export class StandIn {
   }
 
   sendSafety() {
-    this.sendTelemetry('telemetry.safety.state', { state_id: this.#seq, ...this.safety, since_ms: 0 });
+    this.sendTelemetry('telemetry.safety.state', {
+      state_id: this.#seq,
+      ...this.safety,
+      since_ms: 0,
+    });
   }
 
   #send(message) {
@@ -127,8 +138,10 @@ export class StandIn {
   #upgrade(request, socket) {
     const key = request.headers['sec-websocket-key'] + HANDSHAKE_GUID;
     const accept = createHash('sha1').update(key).digest('base64');
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
-      `Sec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: simcast.v2\r\n\r\n`);
+    socket.write(
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+        `Sec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: simcast.v2\r\n\r\n`,
+    );
     this.#sockets.add(socket);
     let rest = Buffer.alloc(0);
     socket.on('data', (data) => {
