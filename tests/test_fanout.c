@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * daemon/fanout.h and client.h: who gets which frame. The sockets are stand-ins: this file
+ * defines what ws.h declares, so the linker leaves libwebsockets' side out.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <check.h>
+
+#include "base/clock.h"
+#include "daemon/fanout.h"
+#include "proto/telemetry.h"
+#include "proto/viewer.h"
+
+#define PEERS 4
+#define SENT_MAX 4096
+#define DELAY_NS (100 * NS_PER_MS)
+
+struct ws_peer {
+    bool busy;
+    bool gone;
+    unsigned busy_after; /* becomes busy with this many further frames; 0: never */
+    size_t sent_count;
+    struct {
+        uint8_t type;
+        uint64_t frame_seq; /* VIDEO, FRAME_INFO */
+        unsigned missed;    /* FRAME_INFO */
+        char subject[64];   /* TELEMETRY */
+    } sent[SENT_MAX];
+};
+
+static struct ws_peer peers[PEERS];
+static struct counters counters;
+static struct fanout *fanout;
+static uint8_t packet_bytes[VIDEO_PAYLOAD_OFFSET + 1000];
+
+/* Reads the length of the WebSocket frame's header. */
+static size_t header_bytes(const uint8_t *frame)
+{
+    return frame[1] < 126 ? 2 : frame[1] == 126 ? 4 : 10;
+}
+
+int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes)
+{
+    const uint8_t *message = frame + header_bytes(frame);
+    size_t message_bytes = frame_bytes - header_bytes(frame);
+    struct frame_info info;
+    struct telemetry telemetry;
+    struct video_header header;
+
+    if (peer->gone)
+        return -1;
+    ck_assert_uint_eq(frame[0], 0x82);
+    ck_assert_uint_lt(peer->sent_count, SENT_MAX);
+    size_t at = peer->sent_count++;
+    peer->sent[at].type = message[0];
+    if (message[0] == VIDEO_MESSAGE_TYPE) {
+        video_header_decode(message + 1, &header);
+        peer->sent[at].frame_seq = header.frame_seq;
+    } else if (message[0] == FRAME_INFO_MESSAGE_TYPE) {
+        ck_assert_int_eq(frame_info_decode(message, message_bytes, &info), 0);
+        peer->sent[at].frame_seq = info.frame_seq;
+        peer->sent[at].missed = info.missed;
+    } else if (message[0] == TELEMETRY_MESSAGE_TYPE) {
+        ck_assert_int_eq(telemetry_decode(message, message_bytes, &telemetry), 0);
+        memcpy(peer->sent[at].subject, telemetry.subject, telemetry.subject_bytes);
+    }
+    if (peer->busy_after > 0 && --peer->busy_after == 0)
+        peer->busy = true;
+    return 0;
+}
+
+bool ws_peer_busy(struct ws_peer *peer)
+{
+    return peer->busy;
+}
+
+static void set_up(void)
+{
+    const struct fanout_config config = {
+        .ready_delay_ns = DELAY_NS,
+        .queue_messages = 3,
+        .counters = &counters,
+    };
+
+    memset(peers, 0, sizeof(peers));
+    memset(&counters, 0, sizeof(counters));
+    ck_assert_int_eq(fanout_create(&config, &fanout), 0);
+}
+
+static struct client *join(size_t peer, bool v2)
+{
+    struct client *client = fanout_join(fanout, &peers[peer], v2, 1);
+
+    ck_assert_ptr_nonnull(client);
+    return client;
+}
+
+static struct client *join_ready(size_t peer, bool v2)
+{
+    struct client *client = join(peer, v2);
+
+    ck_assert(fanout_heard(fanout, client, 2));
+    return client;
+}
+
+static bool send_lossy(uint64_t seq, enum video_codec codec, bool keyframe, uint64_t lost)
+{
+    const struct video_header header = {
+        .frame_seq = seq,
+        .size = 1000,
+        .flags = keyframe ? VIDEO_FLAG_KEYFRAME : 0,
+        .codec = (uint16_t)codec,
+    };
+    struct packet packet = {.keyframe = keyframe || codec == VIDEO_CODEC_JPEG, .lost = lost};
+
+    video_packet_finish(packet_bytes, &header);
+    ck_assert_int_eq(video_packet_parse(packet_bytes, sizeof(packet_bytes), &packet.video), 0);
+    return fanout_packet(fanout, &packet, (int64_t)seq);
+}
+
+static bool send(uint64_t seq, enum video_codec codec, bool keyframe)
+{
+    return send_lossy(seq, codec, keyframe, 0);
+}
+
+static void assert_frames(size_t peer, const uint64_t *seqs, size_t count)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < peers[peer].sent_count; i++) {
+        if (peers[peer].sent[i].type != VIDEO_MESSAGE_TYPE)
+            continue;
+        ck_assert_uint_lt(found, count);
+        ck_assert_uint_eq(peers[peer].sent[i].frame_seq, seqs[found]);
+        found++;
+    }
+    ck_assert_uint_eq(found, count);
+}
+
+#define ASSERT_FRAMES(peer, ...)                                                                   \
+    assert_frames(peer, (const uint64_t[]){__VA_ARGS__},                                           \
+                  sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
+
+START_TEST(a_client_starts_on_a_keyframe)
+{
+    join_ready(0, false);
+    send(1, VIDEO_CODEC_H264, false);
+    send(2, VIDEO_CODEC_H264, true);
+    send(3, VIDEO_CODEC_H264, false);
+    ASSERT_FRAMES(0, 2, 3);
+    ck_assert_uint_eq(counters.client_lag, 0);
+    ck_assert_uint_eq(counters.frames_delivered, 2);
+    ck_assert_uint_eq(counters.frames_broadcast, 3);
+}
+END_TEST
+
+START_TEST(every_jpeg_is_a_start)
+{
+    join_ready(0, false);
+    send(7, VIDEO_CODEC_JPEG, false);
+    send(9, VIDEO_CODEC_JPEG, false);
+    ASSERT_FRAMES(0, 7, 9);
+}
+END_TEST
+
+START_TEST(nothing_is_sent_before_the_first_message_or_the_delay)
+{
+    struct client *silent = join(0, false);
+    struct client *speaks = join(1, false);
+
+    send(1, VIDEO_CODEC_JPEG, true);
+    fanout_telemetry(fanout, "telemetry.early", "{}", 2);
+    ck_assert_uint_eq(peers[0].sent_count, 0);
+    ck_assert(fanout_heard(fanout, speaks, 2));
+    ck_assert(!fanout_heard(fanout, speaks, 3));
+    ck_assert_str_eq(peers[1].sent[0].subject, "telemetry.early");
+    ck_assert_uint_eq(fanout_tick(fanout, DELAY_NS), 0);
+    ck_assert_uint_eq(fanout_tick(fanout, DELAY_NS + 1), 1);
+    ck_assert_uint_eq(fanout_tick(fanout, DELAY_NS + 2), 0);
+    ck_assert_str_eq(peers[0].sent[0].subject, "telemetry.early");
+    ck_assert(silent->ready);
+    send(2, VIDEO_CODEC_JPEG, true);
+    ASSERT_FRAMES(0, 2);
+}
+END_TEST
+
+START_TEST(a_slow_h264_client_resumes_at_the_next_keyframe)
+{
+    struct client *slow = join_ready(0, true);
+
+    join_ready(1, false);
+    send(1, VIDEO_CODEC_H264, true);
+    peers[0].busy = true;
+    send(2, VIDEO_CODEC_H264, false);
+    send(3, VIDEO_CODEC_H264, false);
+    peers[0].busy = false;
+    fanout_drained(fanout, slow);
+    send(4, VIDEO_CODEC_H264, false);
+    send(5, VIDEO_CODEC_H264, true);
+    send(6, VIDEO_CODEC_H264, false);
+    ASSERT_FRAMES(0, 1, 5, 6);
+    ASSERT_FRAMES(1, 1, 2, 3, 4, 5, 6);
+    ck_assert_uint_eq(counters.client_lag, 3);
+    ck_assert_uint_eq(peers[0].sent[2].type, FRAME_INFO_MESSAGE_TYPE);
+    ck_assert_uint_eq(peers[0].sent[2].missed, 3);
+    ck_assert_uint_eq(peers[0].sent[4].missed, 0);
+}
+END_TEST
+
+START_TEST(a_slow_jpeg_client_gets_the_newest)
+{
+    join_ready(0, true);
+    for (uint64_t seq = 1; seq <= 10; seq++) {
+        peers[0].busy = seq > 2 && seq < 9;
+        send(seq, VIDEO_CODEC_JPEG, true);
+    }
+    ASSERT_FRAMES(0, 1, 2, 9, 10);
+    ck_assert_uint_eq(peers[0].sent[4].missed, 6);
+}
+END_TEST
+
+START_TEST(a_frame_and_its_info_stay_together_when_the_socket_fills_between_them)
+{
+    join_ready(0, true);
+    peers[0].busy_after = 1;
+    send(1, VIDEO_CODEC_JPEG, true);
+    ck_assert_uint_eq(peers[0].sent_count, 2);
+    ck_assert_uint_eq(peers[0].sent[0].type, FRAME_INFO_MESSAGE_TYPE);
+    ck_assert_uint_eq(peers[0].sent[1].type, VIDEO_MESSAGE_TYPE);
+}
+END_TEST
+
+START_TEST(a_break_in_the_stream_waits_for_a_keyframe_and_is_told)
+{
+    join_ready(0, true);
+    ck_assert(!send(1, VIDEO_CODEC_H264, true));
+    ck_assert(!send(2, VIDEO_CODEC_H264, false));
+    ck_assert(send_lossy(5, VIDEO_CODEC_H264, false, 2)); /* lost 3 and 4 */
+    ck_assert(!send(6, VIDEO_CODEC_H264, false));         /* asked for already */
+    ck_assert(!send(7, VIDEO_CODEC_H264, true));
+    ASSERT_FRAMES(0, 1, 2, 7);
+    ck_assert_uint_eq(peers[0].sent[4].missed, 4);
+}
+END_TEST
+
+START_TEST(another_codec_starts_on_its_own_keyframe)
+{
+    join_ready(0, false);
+    send(1, VIDEO_CODEC_HEVC, true);
+    ck_assert(send(2, VIDEO_CODEC_H264, false));
+    send(3, VIDEO_CODEC_H264, true);
+    send(4, VIDEO_CODEC_JPEG, true);
+    ck_assert(send(5, VIDEO_CODEC_H264, false));
+    ASSERT_FRAMES(0, 1, 3, 4);
+}
+END_TEST
+
+START_TEST(a_restarted_encoder_may_count_from_anywhere)
+{
+    join_ready(0, false);
+    send(1000, VIDEO_CODEC_H264, true);
+    ck_assert(send(5, VIDEO_CODEC_H264, false));
+    send(6, VIDEO_CODEC_H264, true);
+    send(7, VIDEO_CODEC_H264, false);
+    ASSERT_FRAMES(0, 1000, 6, 7);
+}
+END_TEST
+
+START_TEST(a_dead_client_is_passed_by)
+{
+    join_ready(0, true);
+    join_ready(1, false);
+    peers[0].gone = true;
+    send(1, VIDEO_CODEC_JPEG, true);
+    fanout_telemetry(fanout, "telemetry.x", "{}", 2);
+    ck_assert_uint_eq(peers[0].sent_count, 0);
+    ck_assert_uint_eq(peers[1].sent_count, 2);
+}
+END_TEST
+
+START_TEST(telemetry_waits_behind_a_tail_and_the_oldest_makes_room)
+{
+    struct client *client = join_ready(0, false);
+    static const char *const subjects[] = {"telemetry.a", "telemetry.b", "telemetry.c",
+                                           "telemetry.d", "telemetry.e"};
+
+    peers[0].busy = true;
+    for (size_t i = 0; i < 5; i++)
+        fanout_telemetry(fanout, subjects[i], "{}", 2);
+    ck_assert_uint_eq(peers[0].sent_count, 0);
+    ck_assert_uint_eq(counters.telemetry_dropped, 2);
+    peers[0].busy = false;
+    peers[0].busy_after = 2;
+    fanout_drained(fanout, client);
+    ck_assert_uint_eq(peers[0].sent_count, 2);
+    peers[0].busy = false;
+    fanout_telemetry(fanout, "telemetry.f", "{}", 2);
+    ck_assert_uint_eq(peers[0].sent_count, 2); /* not past the one that waits */
+    fanout_drained(fanout, client);
+    ck_assert_uint_eq(peers[0].sent_count, 4);
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_str_eq(peers[0].sent[i].subject, subjects[i + 2]);
+    ck_assert_str_eq(peers[0].sent[3].subject, "telemetry.f");
+}
+END_TEST
+
+START_TEST(telemetry_too_long_is_counted)
+{
+    char subject[TELEMETRY_SUBJECT_BYTES_MAX + 2];
+    static char payload[TELEMETRY_PAYLOAD_BYTES_MAX + 1];
+
+    join_ready(0, false);
+    memset(subject, 's', sizeof(subject) - 1);
+    subject[sizeof(subject) - 1] = '\0';
+    ck_assert_int_lt(fanout_telemetry(fanout, subject, "{}", 2), 0);
+    ck_assert_int_lt(fanout_telemetry(fanout, "telemetry.x", payload, sizeof(payload)), 0);
+    ck_assert_uint_eq(counters.telemetry_too_long, 2);
+    ck_assert_uint_eq(peers[0].sent_count, 0);
+}
+END_TEST
+
+START_TEST(the_clock_answers_v2_clients_only)
+{
+    struct client *v2 = join_ready(0, true);
+    struct client *v1 = join_ready(1, false);
+    const uint8_t request[CLOCK_REQUEST_BYTES] = {CLOCK_MESSAGE_TYPE};
+
+    ck_assert_int_eq(fanout_clock(fanout, v2, request, sizeof(request), 5), 0);
+    ck_assert_int_lt(fanout_clock(fanout, v2, request, sizeof(request) - 1, 5), 0);
+    ck_assert_int_lt(fanout_clock(fanout, v1, request, sizeof(request), 5), 0);
+    ck_assert_uint_eq(peers[0].sent_count, 1);
+    ck_assert_uint_eq(peers[0].sent[0].type, CLOCK_MESSAGE_TYPE);
+    ck_assert_uint_eq(peers[1].sent_count, 0);
+}
+END_TEST
+
+START_TEST(clients_come_and_go_in_any_order)
+{
+    struct client *clients[PEERS];
+
+    for (size_t i = 0; i < PEERS; i++)
+        clients[i] = join_ready(i, false);
+    fanout_leave(fanout, clients[1]);
+    send(1, VIDEO_CODEC_JPEG, true);
+    fanout_leave(fanout, clients[3]);
+    fanout_leave(fanout, clients[0]);
+    send(2, VIDEO_CODEC_JPEG, true);
+    ASSERT_FRAMES(2, 1, 2);
+    ASSERT_FRAMES(3, 1);
+    ck_assert_uint_eq(peers[1].sent_count, 0);
+    fanout_leave(fanout, clients[2]);
+    ck_assert_uint_eq(fanout_clients(fanout), 0);
+    send(3, VIDEO_CODEC_JPEG, true);
+    fanout_destroy(fanout);
+}
+END_TEST
+
+START_TEST(waiting_time_counts_who_could_take_a_keyframe)
+{
+    ck_assert_int_eq(fanout_waiting_ns(fanout, 100), 0);
+    join_ready(0, false);
+    ck_assert_int_eq(fanout_waiting_ns(fanout, 100), 98);
+    send(50, VIDEO_CODEC_H264, true);
+    ck_assert_int_eq(fanout_waiting_ns(fanout, 100), 0);
+    peers[0].busy = true;
+    send(60, VIDEO_CODEC_H264, false);
+    ck_assert_int_eq(fanout_waiting_ns(fanout, 100), 0);
+    peers[0].busy = false;
+    ck_assert_int_eq(fanout_waiting_ns(fanout, 100), 40);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("fanout");
+    TCase *tcase = tcase_create("fanout");
+
+    tcase_add_checked_fixture(tcase, set_up, NULL);
+    tcase_add_test(tcase, a_client_starts_on_a_keyframe);
+    tcase_add_test(tcase, every_jpeg_is_a_start);
+    tcase_add_test(tcase, nothing_is_sent_before_the_first_message_or_the_delay);
+    tcase_add_test(tcase, a_slow_h264_client_resumes_at_the_next_keyframe);
+    tcase_add_test(tcase, a_slow_jpeg_client_gets_the_newest);
+    tcase_add_test(tcase, a_frame_and_its_info_stay_together_when_the_socket_fills_between_them);
+    tcase_add_test(tcase, a_break_in_the_stream_waits_for_a_keyframe_and_is_told);
+    tcase_add_test(tcase, another_codec_starts_on_its_own_keyframe);
+    tcase_add_test(tcase, a_restarted_encoder_may_count_from_anywhere);
+    tcase_add_test(tcase, a_dead_client_is_passed_by);
+    tcase_add_test(tcase, telemetry_waits_behind_a_tail_and_the_oldest_makes_room);
+    tcase_add_test(tcase, telemetry_too_long_is_counted);
+    tcase_add_test(tcase, the_clock_answers_v2_clients_only);
+    tcase_add_test(tcase, clients_come_and_go_in_any_order);
+    tcase_add_test(tcase, waiting_time_counts_who_could_take_a_keyframe);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
