@@ -475,6 +475,15 @@ static bool reopen(struct local *local)
     return true;
 }
 
+/* What arrived before the connection broke, a stop perhaps, is still for us. */
+static void receive_rest(struct local *local)
+{
+    for (int i = 0; i < HIGH_WATER_STOP && receive_one(local, BUS_LANE_STOP); i++)
+        ;
+    for (int i = 0; i < HIGH_WATER_NORMAL && receive_one(local, BUS_LANE_NORMAL); i++)
+        ;
+}
+
 static void links_down(struct bus *bus, const char *why)
 {
     for (int i = 0; i < BUS_LANE_COUNT; i++)
@@ -485,6 +494,7 @@ static void work(struct local *local)
 {
     while (serve(local) == OUTCOME_LOST) {
         links_down(local->bus, "connection lost, waiting for the server");
+        receive_rest(local);
         close_sockets(local, 0);
         if (!reopen(local))
             return;

@@ -387,6 +387,42 @@ static void *lane_run(void *arg)
     return NULL;
 }
 
+/* "[scheme://][user[:password]@]host[:port][/]". The library would find out only in connecting. */
+static bool server_is_valid(const char *text, size_t bytes)
+{
+    const char *end = text + bytes - (bytes > 0 && text[bytes - 1] == '/');
+    const char *slashes = memmem(text, bytes, "//", 2);
+    const char *host = slashes && slashes + 2 <= end ? slashes + 2 : text;
+    const char *at = memrchr(host, '@', (size_t)(end - host));
+    unsigned port = 0;
+
+    if (at)
+        host = at + 1;
+    const char *colon = memrchr(host, ':', (size_t)(end - host));
+    const char *bracket = memrchr(host, ']', (size_t)(end - host));
+    if (!colon || colon < bracket)
+        return host < end && *host != '/';
+    for (const char *digit = colon + 1; digit < end; digit++) {
+        if (*digit < '0' || *digit > '9' || port > UINT16_MAX)
+            return false;
+        port = 10 * port + (unsigned)(*digit - '0');
+    }
+    return host < colon && port > 0 && port <= UINT16_MAX;
+}
+
+static bool url_is_valid(const char *url)
+{
+    while (true) {
+        size_t bytes = strcspn(url, ",");
+        if (!server_is_valid(url, bytes))
+            return false;
+        url += bytes;
+        if (*url == '\0')
+            return true;
+        url++;
+    }
+}
+
 static void nats_stop(struct bus *bus)
 {
     struct nats_driver_state *state = bus->driver_state;
@@ -399,8 +435,9 @@ static void nats_stop(struct bus *bus)
 
 static int nats_start(struct bus *bus)
 {
+    if (!url_is_valid(bus->url))
+        return -EINVAL;
     struct nats_driver_state *state = calloc(1, sizeof(*state));
-
     if (!state)
         return -ENOMEM;
     bus->driver_state = state;

@@ -233,13 +233,25 @@ END_TEST
 
 START_TEST(refuses_what_is_no_url_and_no_pattern)
 {
-    static const char *const bad_urls[] = {"", "http://x", "nats:4222", "ipc://", "/tmp"};
+    static const char *const bad_urls[] = {
+        "",           "http://x",       "nats:4222",     "ipc://",    "/tmp",
+        "nats://",    "nats:///",       "nats://h:",     "nats://:1", "nats://h:x",
+        "nats://h:0", "nats://h:65536", "nats://u:p@",   "tls://",    "nats://h:99999999999",
+        "nats://a,",  "nats://a,,b",    "nats://[::1]:x"};
+    static const char *const good_urls[] = {"nats://127.0.0.1", "nats://127.0.0.1:1/",
+                                            "tls://u:p@127.0.0.1:1", "nats://127.0.0.1:1,[::1]",
+                                            "nats://[::1]:65535"};
     static const char *const bad_patterns[] = {"",     ".a",   "a.",    "a..b", "a b",
                                                "a\nb", "a.b>", "a.>.b", "a*"};
     struct bus *bus = NULL;
 
     for (unsigned i = 0; i < sizeof(bad_urls) / sizeof(bad_urls[0]); i++)
         ck_assert_int_eq(bus_open(&(struct bus_config){.url = bad_urls[i]}, &bus), -EINVAL);
+    for (unsigned i = 0; i < sizeof(good_urls) / sizeof(good_urls[0]); i++) {
+        ck_assert_int_eq(bus_open(&(struct bus_config){.url = good_urls[i]}, &bus), 0);
+        bus_close(bus);
+        bus = NULL;
+    }
     for (unsigned i = 0; i < sizeof(bad_patterns) / sizeof(bad_patterns[0]); i++) {
         struct bus_config config = {.url = "nats://127.0.0.1:1",
                                     .subscriptions = {bad_patterns[i]}};
