@@ -97,7 +97,7 @@ static int parse_size(const char *text, struct renderer_size *ret_size)
 
 static enum options_result wrong(const char *option, const char *value, const char *expected)
 {
-    fprintf(stderr, "simcast-sim: %s %s is not valid: it takes %s\n", option, value, expected);
+    fprintf(stderr, "simcast-sim: %s %s is not valid: give %s\n", option, value, expected);
     return OPTIONS_WRONG;
 }
 
@@ -201,8 +201,11 @@ enum options_result options_parse(int argc, char **argv, struct options *ret_opt
         if (result != OPTIONS_RUN)
             return result;
     }
-    if (optind < argc)
-        return wrong("the argument", argv[optind], "no place here: simcast-sim has options only");
+    if (optind < argc) {
+        fprintf(stderr, "simcast-sim: '%s' is not an option: simcast-sim --help lists them\n",
+                argv[optind]);
+        return OPTIONS_WRONG;
+    }
     result = complete(&options, &raw);
     if (result == OPTIONS_RUN)
         *ret_options = options;

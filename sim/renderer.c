@@ -25,8 +25,8 @@
 #define CHASE_ELEVATION (-19.0)
 #define CHASE_SIDE 28.0 /* degrees beside straight behind, so that all legs show */
 #define CHASE_HEIGHT_M 0.22
-#define CHASE_FOLLOW 0.06 /* part of the way that the camera goes with each picture */
-#define CHASE_JUMP_M 1.0  /* further than this it does not glide, it cuts */
+#define CHASE_LAG_S 0.5  /* of simulated time, to make up for two thirds of what it lags */
+#define CHASE_JUMP_M 1.0 /* further than this it does not glide, it cuts */
 
 #define SHADOW_LIFT_M 0.002F
 #define SHADOW_FLATTEN 0.001F
@@ -39,7 +39,8 @@ struct renderer {
     mjvOption option;
     mjvCamera camera;
     mjrContext context;
-    bool chasing; /* the camera follows and has a place to glide from */
+    bool chasing;    /* the camera follows and has a place to glide from */
+    double chased_s; /* simulated time of that place */
 };
 
 static void set_flags(mjvScene *scene, bool software)
@@ -125,7 +126,7 @@ static void place_fixed(struct renderer *renderer, const struct renderer_camera 
 }
 
 /* Glides after the robot, so that its shaking does not shake the picture. */
-static void place_chasing(struct renderer *renderer)
+static void place_chasing(struct renderer *renderer, double time_s)
 {
     const mjtNum *at = renderer->data->qpos;
     const mjtNum *q = at + 3;
@@ -133,7 +134,10 @@ static void place_chasing(struct renderer *renderer)
     double azimuth = yaw * DEGREES + CHASE_SIDE;
     mjvCamera *camera = &renderer->camera;
     double gone_m = hypot(at[0] - camera->lookat[0], at[1] - camera->lookat[1]);
-    double part = renderer->chasing && gone_m < CHASE_JUMP_M ? CHASE_FOLLOW : 1.0;
+    double part = 1.0 - exp(-fmax(time_s - renderer->chased_s, 0.0) / CHASE_LAG_S);
+
+    if (!renderer->chasing || gone_m > CHASE_JUMP_M)
+        part = 1.0;
 
     camera->lookat[0] += part * (at[0] - camera->lookat[0]);
     camera->lookat[1] += part * (at[1] - camera->lookat[1]);
@@ -142,6 +146,7 @@ static void place_chasing(struct renderer *renderer)
     camera->elevation = CHASE_ELEVATION;
     camera->distance = CHASE_DISTANCE_M;
     renderer->chasing = true;
+    renderer->chased_s = time_s;
 }
 
 /* The geom pressed onto the floor along the sun's rays: a shear, so any shape keeps its outline. */
@@ -194,7 +199,7 @@ void renderer_draw(struct renderer *renderer, const struct robot_pose *pose,
     if (camera->fixed)
         place_fixed(renderer, camera);
     else
-        place_chasing(renderer);
+        place_chasing(renderer, pose->time_s);
     mjv_updateScene(renderer->model, renderer->data, &renderer->option, NULL, &renderer->camera,
                     mjCAT_ALL, &renderer->scene);
     if (glcontext_is_software(renderer->gl))

@@ -182,6 +182,7 @@ void robot_observe(const struct robot *robot, struct robot_state *ret_state)
 void robot_pose(const struct robot *robot, struct robot_pose *ret_pose)
 {
     ret_pose->count = (unsigned)robot->model->nq;
+    ret_pose->time_s = (double)robot->steps * (double)ROBOT_STEP_NS * 1e-9;
     memcpy(ret_pose->value, robot->data->qpos, ret_pose->count * sizeof(ret_pose->value[0]));
 }
 

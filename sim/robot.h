@@ -29,6 +29,7 @@ struct robot_input {
 /* Everything that moves, as MuJoCo's generalised positions: what a renderer needs. */
 struct robot_pose {
     unsigned count;
+    double time_s; /* simulated */
     double value[ROBOT_POSE_MAX];
 };
 

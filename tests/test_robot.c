@@ -21,6 +21,7 @@ static struct robot_state state;
 static void set_up(void)
 {
     ck_assert_int_eq(robot_create(&robot), 0);
+    robot_observe(robot, &state);
 }
 
 static void tear_down(void)
@@ -153,6 +154,28 @@ START_TEST(a_reset_puts_it_back_on_its_feet_while_time_goes_on)
 }
 END_TEST
 
+/* The ramp's foot points at the origin; its top is 14 cm high and ends in a drop. */
+START_TEST(it_walks_up_the_ramp_and_jumps_off_its_end)
+{
+    double heading_rad = 2.75;
+    double height_m_max = 0;
+    struct robot_input input = told(0, 0, 0);
+
+    for (int64_t i = 0; i < 15 * STEPS_PER_S; i++) {
+        double off_rad = remainder(heading_rad - yaw_of(&state), 2 * acos(-1));
+        input.velocity[0] = i > 4 * STEPS_PER_S ? 0.4 : 0;
+        input.velocity[2] = fmax(-1.0, fmin(1.0, 3 * off_rad));
+        robot_step(robot, &input);
+        robot_observe(robot, &state);
+        height_m_max = fmax(height_m_max, state.position_m[2]);
+        ck_assert(!robot_has_fallen(robot));
+    }
+    ck_assert_double_gt(height_m_max, 0.37);
+    ck_assert_double_lt(state.position_m[0], -3.2);
+    ck_assert_double_lt(state.position_m[2], 0.33);
+}
+END_TEST
+
 START_TEST(the_same_commands_give_the_same_motion)
 {
     struct robot_input input = told(0.4, 0.1, 0.5);
@@ -202,6 +225,7 @@ int main(void)
     tcase_add_loop_test(tcase, it_turns_on_the_spot_as_fast_as_told, 0, 2);
     tcase_add_loop_test(tcase, it_stops_when_told_and_when_its_power_is_taken, 0, 2);
     tcase_add_test(tcase, sudden_reversals_do_not_topple_it);
+    tcase_add_test(tcase, it_walks_up_the_ramp_and_jumps_off_its_end);
     tcase_add_test(tcase, a_reset_puts_it_back_on_its_feet_while_time_goes_on);
     tcase_add_test(tcase, the_same_commands_give_the_same_motion);
     tcase_add_test(tcase, the_point_goes_where_it_is_told);
