@@ -4,14 +4,8 @@
 
 #include <string.h>
 
-#include <jansson.h>
-
-#include "base/bytes.h"
 #include "base/clock.h"
-#include "proto/telemetry.h"
 #include "proto/video.h"
-
-#define SAFETY_STATE_SUBJECT "telemetry.safety.state"
 
 void measure_connected(struct measure *measure)
 {
@@ -101,21 +95,6 @@ static void take_video(struct measure *measure, const uint8_t *message, size_t m
     measure->has_info = false;
 }
 
-static void take_telemetry(struct measure *measure, const uint8_t *message, size_t message_bytes)
-{
-    struct telemetry telemetry;
-
-    if (telemetry_decode(message, message_bytes, &telemetry) < 0 ||
-        telemetry.subject_bytes != strlen(SAFETY_STATE_SUBJECT) ||
-        memcmp(telemetry.subject, SAFETY_STATE_SUBJECT, telemetry.subject_bytes) != 0)
-        return;
-    json_t *state = json_loadb(telemetry.payload, telemetry.payload_bytes, 0, NULL);
-    const char *mode = json_string_value(json_object_get(state, "mode"));
-    if (mode && strlen(mode) < MEASURE_MODE_BYTES)
-        memcpy(measure->mode, mode, strlen(mode) + 1);
-    json_decref(state);
-}
-
 void measure_message(struct measure *measure, const uint8_t *message, size_t message_bytes,
                      int64_t now_ns)
 {
@@ -127,9 +106,6 @@ void measure_message(struct measure *measure, const uint8_t *message, size_t mes
         break;
     case VIDEO_MESSAGE_TYPE:
         take_video(measure, message, message_bytes, now_ns);
-        break;
-    case TELEMETRY_MESSAGE_TYPE:
-        take_telemetry(measure, message, message_bytes);
         break;
     default:
         break;

@@ -31,19 +31,16 @@ enum measure_stage {
     MEASURE_STAGE_COUNT,
 };
 
-#define MEASURE_MODE_BYTES 16
-
 /* Zero-initialise it. Readers may look at everything; measure.c writes. */
 struct measure {
-    uint64_t frames;               /* delivered and whole */
-    uint64_t torn;                 /* delivered and broken; the rules are above */
-    uint64_t missed;               /* skipped by the server for this client, as FRAME_INFO told */
-    uint64_t connections;          /* that were opened */
-    int64_t first_ns;              /* arrival of the first whole frame; 0: none yet */
-    int64_t last_ns;               /* arrival of the newest */
-    unsigned codec;                /* enum video_codec of the newest */
-    const char *torn_why;          /* the last broken promise, a string constant; NULL: none */
-    char mode[MEASURE_MODE_BYTES]; /* of the newest telemetry.safety.state; "" before it */
+    uint64_t frames;      /* delivered and whole */
+    uint64_t torn;        /* delivered and broken; the rules are above */
+    uint64_t missed;      /* skipped by the server for this client, as FRAME_INFO told */
+    uint64_t connections; /* that were opened */
+    int64_t first_ns;     /* arrival of the first whole frame; 0: none yet */
+    int64_t last_ns;      /* arrival of the newest */
+    unsigned codec;       /* enum video_codec of the newest */
+    const char *torn_why; /* the last broken promise, a string constant; NULL: none */
     struct histogram stages[MEASURE_STAGE_COUNT];
 
     /* The connection that is open now. */
@@ -56,7 +53,7 @@ struct measure {
 /* A connection was opened: its first frame must be a keyframe. */
 void measure_connected(struct measure *measure);
 
-/* A whole binary message that arrived at now_ns. Types other than the viewer's are ignored. */
+/* A whole binary message that arrived at now_ns. Other types than FRAME_INFO and VIDEO pass by. */
 void measure_message(struct measure *measure, const uint8_t *message, size_t message_bytes,
                      int64_t now_ns);
 

@@ -29,7 +29,6 @@ HOMES = {
     r"libwebsockets\.h": ["daemon/ws.c", "cli/ws_client.c"],
     r"cyaml/.*": ["daemon/config_file.c"],
     r"systemd/.*": ["daemon/server.c", "encoder/main.c"],
-    r"jansson\.h": ["proto/command.c", "sim/report.c", "cli/health.c", "cli/measure.c"],
     r"zlib\.h": ["proto/video.c"],
     r"nats/.*": ["bus/bus_nats.c"],
     r"zmq\.h": ["bus/bus_local.c"],
