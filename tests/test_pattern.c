@@ -94,7 +94,7 @@ START_TEST(a_bar_moves_four_pixels_per_frame_on_grey)
     const struct pattern *size = &sizes[_i];
     uint32_t bar = size->width / 32;
 
-    for (uint64_t frame = 0; frame < 2 * size->width; frame += 13) {
+    for (uint64_t frame = 0; frame < UINT64_C(2) * size->width; frame += 13) {
         uint8_t *rgb = draw(size, frame);
         for (uint32_t x = 0; x < size->width; x++) {
             uint32_t behind = (x + size->width - (uint32_t)(4 * frame % size->width)) % size->width;

@@ -72,7 +72,7 @@ START_TEST(floor_is_in_the_first_rows_sky_in_the_last_and_the_robot_between)
     uint8_t *rgb = draw(size, &chase);
     const uint8_t *top = rgb + (size_t)3 * size.width * (size.height - 1);
 
-    for (uint32_t x = 0; x < size.width; x++) {
+    for (size_t x = 0; x < size.width; x++) {
         ck_assert_int_gt(top[3 * x + 2], top[3 * x] + 20);      /* blue */
         ck_assert_int_lt(abs(rgb[3 * x + 2] - rgb[3 * x]), 45); /* greyish */
     }

@@ -67,7 +67,7 @@ START_TEST(a_frame_says_what_it_is_and_carries_the_robots_state)
     ck_assert_uint_eq(view.frame.width, 320);
     ck_assert_uint_eq(view.frame.height, 240);
     ck_assert_uint_eq(view.frame.stride_bytes, 960);
-    ck_assert_uint_eq(view.frame.payload_bytes, 960 * 240);
+    ck_assert_uint_eq(view.frame.payload_bytes, UINT64_C(960) * 240);
     ck_assert_uint_eq(view.frame.flags, RING_FRAME_KEYFRAME);
     ck_assert_int_gt(view.frame.stamp_ns[RING_STAGE_RENDERED], 0);
     ck_assert_int_ge(view.frame.stamp_ns[RING_STAGE_PUBLISHED],
@@ -113,7 +113,7 @@ START_TEST(size_and_rate_change_while_running)
     bool resized = false;
     for (unsigned i = 0; i < 200 && !resized; i++) {
         ck_assert(WAIT_UNTIL(acquire(&view) == 0, 5));
-        resized = view.frame.width == 160 && view.frame.payload_bytes == 3 * 160 * 120;
+        resized = view.frame.width == 160 && view.frame.payload_bytes == UINT64_C(3) * 160 * 120;
         ring_release(consumer, &view);
     }
     ck_assert(resized);
