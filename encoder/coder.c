@@ -13,6 +13,7 @@ void coder_close(struct coder *coder)
         coder->backend->close(coder->codec);
     coder->backend = NULL;
     coder->codec = NULL;
+    coder->wish = (struct stream_settings){0};
 }
 
 static int try_open(struct coder *coder, const struct codec_backend *backend)
@@ -47,14 +48,15 @@ static int open_h264(struct coder *coder)
 
 int coder_fulfil(struct coder *coder, const struct stream_settings *wish)
 {
-    struct stream_settings before = coder->wish;
-
-    if (memcmp(wish, &before, sizeof(before)) == 0)
+    if (memcmp(wish, &coder->wish, sizeof(*wish)) == 0)
         return coder->backend ? CODER_SAME : -ENODEV;
+    bool adapted = coder->backend && wish->codec == coder->wish.codec &&
+                   coder->backend->adapt(coder->codec, wish);
+    if (!adapted)
+        coder_close(coder);
     coder->wish = *wish;
-    if (coder->backend && wish->codec == before.codec && coder->backend->adapt(coder->codec, wish))
+    if (adapted)
         return CODER_SAME;
-    coder_close(coder);
     int rc = wish->codec == VIDEO_CODEC_JPEG ? try_open(coder, &codec_jpeg) : open_h264(coder);
     return rc < 0 ? -ENODEV : CODER_NEW;
 }

@@ -35,11 +35,11 @@ enum coder_change {
 /*
  * Makes coder->codec run as wished: every field set, width and height of the pictures to come,
  * fps the rate to expect. Returns enum coder_change, or -ENODEV when no encoder fulfils the wish;
- * this was logged, and is tried again only for another wish.
+ * this was logged, and is tried again only for another wish or after coder_close.
  */
 int coder_fulfil(struct coder *coder, const struct stream_settings *wish);
 
-/* Closes the codec, if one runs. The coder can be used again. */
+/* Closes the codec, if one runs. The next wish, even the same, opens one anew. */
 void coder_close(struct coder *coder);
 
 #endif

@@ -296,6 +296,8 @@ static void encode(struct stage *stage, const struct ring_view *view, const stru
             refuse(stage, &frame, "the codec does not take this layout");
         else
             lose(stage, &frame, rc);
+        if (rc == -EIO)
+            coder_close(&stage->coder); /* opened anew, perhaps another, for the next frame */
         return;
     }
     if (packet.keyframe)
