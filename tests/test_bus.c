@@ -95,6 +95,20 @@ static void stop_server(int signal_number)
     server_pid = 0;
 }
 
+/* Removes what a killed server left behind. */
+static void remove_dir(void)
+{
+    static const char *const left[] = {"bus.in", "bus.out", "bus.stop.in", "bus.stop.out",
+                                       "bus.lock"};
+    char path[256];
+
+    for (unsigned i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", dir, left[i]);
+        unlink(path);
+    }
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+
 static struct bus *open_bus(bool serve, const char *pattern, const char *stop_pattern)
 {
     struct bus *bus = NULL;
@@ -507,6 +521,7 @@ START_TEST(replays_nothing_over_killed_servers)
     bus_close(sender);
     bus_close(receiver);
     stop_server(SIGKILL);
+    remove_dir();
 }
 END_TEST
 
@@ -523,6 +538,7 @@ START_TEST(notices_a_server_that_hangs)
     ck_assert(connected(client));
     bus_close(client);
     stop_server(SIGKILL);
+    remove_dir();
 }
 END_TEST
 
