@@ -271,7 +271,7 @@ END_TEST
 
 int main(void)
 {
-    static const TTest *const tests[] = {
+    const TTest *const tests[] = {
         frames_in_order_are_whole_and_timed,
         a_gap_is_fine_before_a_keyframe_only,
         a_sequence_that_does_not_grow_is_torn,
