@@ -10,9 +10,11 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -314,6 +316,116 @@ def a_garbled_slot_is_survived():
             check(client.receive(Video, where=lambda v: v.frame_seq > slot.frame_seq + 100),
                   "video from the replaced file")
         check(daemon.health()["packets_malformed"] >= 4, "garbage is counted")
+
+
+# ---- the ring ------------------------------------------------------------------------------
+
+
+class Stack:
+    """Simulator (test pattern), encoder and simcastd in one directory; each can be restarted."""
+
+    def __init__(self, *daemon_arguments):
+        self.directory = tempfile.mkdtemp(prefix="simcast-e2e-")
+        self.build = PROGRAM.parent.parent
+        self.children = {}
+        for name in ("sim", "encoder"):
+            self.start(name)
+        self.daemon = simcastd(*daemon_arguments, directory=self.directory)
+
+    def start(self, name):
+        command = [self.build / name / f"simcast-{name}", "--ipc-dir", self.directory]
+        if name == "sim":
+            command += ["--pattern", "--size", "320x240", "--fps", "60"]
+        self.children[name] = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+    def kill(self, name):
+        self.children[name].kill()
+        self.children[name].wait()
+
+    def restart_daemon(self):
+        self.daemon.process.kill()
+        self.daemon.wait()
+        self.daemon = simcastd(directory=self.directory)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.daemon.__exit__()
+        for name in self.children:
+            self.kill(name)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@case
+def the_rings_frames_carry_their_stamps():
+    with Stack() as stack, stack.daemon.connect(subprotocols=["simcast.v2"]) as client:
+        messages = [client.receive(Video)] + client.receive_all(2)
+        videos = [m for m in messages if isinstance(m, Video)]
+        infos = [m for m in messages if isinstance(m, FrameInfo)]
+        check_order(videos)
+        check(len(videos) > 30, f"{len(videos)} frames in 2 s")
+        for info in infos:
+            _, published, begin, end, packet, sent = info.stamps_ns
+            check(0 < published <= begin <= end <= packet <= sent, f"stamps {info.stamps_ns}")
+        published_us = {i.frame_seq: i.stamps_ns[1] // 1000 & 0xffffffff for i in infos}
+        equal([v.reserved for v in videos if v.frame_seq in published_us],
+              [published_us[v.frame_seq] for v in videos if v.frame_seq in published_us],
+              "reserved is the time of publishing")
+        stats = [m.json for m in messages
+                 if isinstance(m, Telemetry) and m.subject == "telemetry.frame.stats"]
+        check(1 <= len(stats) <= 3, f"{len(stats)} frame.stats in 2 s")
+        equal(stats[0]["codec"], "h264", "codec")
+        check(stats[0]["encode_ms"] > 0 and stats[0]["frame_bytes"] > 0, f"{stats[0]}")
+        equal(stack.daemon.health()["source"], "ring", "source")
+        equal(stack.daemon.health()["gate"], "ARMED", "gate")
+
+
+@case
+def nobody_watching_means_nothing_is_encoded():
+    with Stack() as stack:
+        check(wait_until(lambda: stack.daemon.health()["source"] == "ring"), "attached")
+        equal(stack.daemon.health()["frames_broadcast"], 0, "frames before the first client")
+        with stack.daemon.connect() as client:
+            client.receive(Video)
+        check(stack.daemon.wait_health(lambda h: h["clients"] == 0), "left")
+        check(stack.daemon.wait_health(lambda h: h["last_frame_age_ms"] > 500), "frames still come")
+        equal(stack.daemon.health()["gate_reason"], "no_viewer", "gate")
+        with stack.daemon.connect() as client:
+            check(client.receive(Video).keyframe, "video again")
+
+
+@case
+def a_clients_settings_reach_the_encoder():
+    with Stack() as stack, stack.daemon.connect() as client:
+        equal(client.receive(Video).codec, H264, "at start")
+        client.send_command("settings", 1, codec="jpeg", jpeg_quality=30)
+        low = client.receive(Video, where=lambda v: v.codec == JPEG)
+        equal(low.payload[:2], b"\xff\xd8", "a JPEG")
+        client.send_command("settings", 2, jpeg_quality=95)
+        check(client.receive(Video, where=lambda v: v.size > 1.3 * low.size), "better pictures")
+        client.send_command("settings", 3, codec="h264")
+        check(client.receive(Video, where=lambda v: v.codec == H264).keyframe, "starts at an IDR")
+
+
+@case
+def video_is_back_within_two_seconds_after_any_kill():
+    with Stack() as stack:
+        client = stack.daemon.connect()
+        last = client.receive(Video)
+        for name in ("encoder", "sim"):
+            stack.kill(name)
+            client.receive_all(0.3)
+            stack.start(name)
+            began = time.monotonic()
+            last = client.receive(Video, 3, lambda v, seq=last.frame_seq: v.frame_seq > seq + 30)
+            check(last.received - began < 2, f"{name}: back after {last.received - began:.2f} s")
+        stack.restart_daemon()
+        client.drop()
+        began = time.monotonic()
+        with stack.daemon.connect() as client:
+            video = client.receive(Video)
+            check(video.keyframe and video.received - began < 2, "simcastd")
 
 
 # ---- the protocol --------------------------------------------------------------------------
