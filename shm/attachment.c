@@ -72,6 +72,38 @@ static int map_leases(struct attachment *attachment, int fd)
     return 0;
 }
 
+static void attachment_destroy(struct attachment *attachment)
+{
+    if (attachment->header)
+        munmap((void *)(uintptr_t)attachment->header, attachment->mapping_bytes);
+    if (attachment->leases)
+        munmap(attachment->leases, RING_PAGE_BYTES);
+    if (attachment->wake_fd >= 0)
+        close(attachment->wake_fd);
+    free(attachment);
+}
+
+void attachment_orphan(struct attachment *attachment)
+{
+    if (!attachment)
+        return;
+    attachment->orphan = true;
+    if (attachment->views == 0)
+        attachment_destroy(attachment);
+}
+
+void attachment_view(struct attachment *attachment)
+{
+    attachment->views++;
+}
+
+void attachment_unview(struct attachment *attachment)
+{
+    attachment->views--;
+    if (attachment->views == 0 && attachment->orphan)
+        attachment_destroy(attachment);
+}
+
 int attachment_create(const int fds[HANDOFF_FDS], unsigned lease_count,
                       struct attachment **ret_attachment)
 {
@@ -97,24 +129,11 @@ int attachment_create(const int fds[HANDOFF_FDS], unsigned lease_count,
             close(fds[i]);
     }
     if (error < 0) {
-        attachment_destroy(attachment);
+        attachment_orphan(attachment);
         return error;
     }
     *ret_attachment = attachment;
     return 0;
-}
-
-void attachment_destroy(struct attachment *attachment)
-{
-    if (!attachment)
-        return;
-    if (attachment->header)
-        munmap((void *)(uintptr_t)attachment->header, attachment->mapping_bytes);
-    if (attachment->leases)
-        munmap(attachment->leases, RING_PAGE_BYTES);
-    if (attachment->wake_fd >= 0)
-        close(attachment->wake_fd);
-    free(attachment);
 }
 
 const struct ring_slot *attachment_slot(const struct attachment *attachment, uint32_t slot)

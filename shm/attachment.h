@@ -8,6 +8,8 @@
 #ifndef SIMCAST_SHM_ATTACHMENT_H
 #define SIMCAST_SHM_ATTACHMENT_H
 
+#include <stdbool.h>
+
 #include "shm/handoff.h"
 #include "shm/layout.h"
 
@@ -17,6 +19,7 @@ struct attachment {
     int wake_fd;
     unsigned lease_count;
     unsigned views; /* held now */
+    bool orphan;    /* its link is gone: the last view's release destroys it */
     /* Read once from the header and checked; the header's own fields are not trusted again. */
     size_t mapping_bytes;
     size_t slot_bytes;
@@ -33,8 +36,12 @@ struct attachment {
 int attachment_create(const int fds[HANDOFF_FDS], unsigned lease_count,
                       struct attachment **ret_attachment);
 
-/* Takes NULL. Unmaps: no view may be held. */
-void attachment_destroy(struct attachment *attachment);
+/* Takes NULL. The link lets go: destroyed now, or when the last view is released. */
+void attachment_orphan(struct attachment *attachment);
+
+/* Count a view in and out; the last view out destroys an orphan. */
+void attachment_view(struct attachment *attachment);
+void attachment_unview(struct attachment *attachment);
 
 /* Slot k, for k below slot_count. */
 const struct ring_slot *attachment_slot(const struct attachment *attachment, uint32_t slot);

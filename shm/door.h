@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The producer's door: the unix socket, the consumers that came in through it, and what they ask
- * for. A thread of its own accepts, attaches and notices hang-ups; the producer's writing thread
- * asks which slots are pinned and wakes sleepers. The two never wait for each other: attached
- * consumers stand in an array of atomic pointers, and the door frees a consumer only while the
- * writing thread is outside.
+ * The producer's door: a thread that accepts consumers on the ring's socket, attaches them,
+ * hears what they ask for, notices their hang-ups, and answers inquiries. What the writing thread
+ * needs of the consumers stands in the door's `seats`.
  *
  * Internal to shm/.
  */
@@ -15,15 +13,16 @@
 #include <sys/un.h>
 
 #include "shm/ring.h"
+#include "shm/seats.h"
 
 struct door;
 
 struct door_config {
-    struct sockaddr_un address; /* handoff_address */
-    enum ring_kind kind;
-    int frames_fd; /* handed to each consumer; borrowed, must outlive the door */
+    struct sockaddr_un address;       /* handoff_address */
+    const struct ring_header *header; /* the ring's; borrowed, must outlive the door */
+    int frames_fd;                    /* handed to each consumer; borrowed likewise */
     unsigned leases_max;
-    unsigned slot_count;
+    int64_t lease_ns_max; /* 0: pins are never revoked */
 };
 
 /*
@@ -33,17 +32,14 @@ struct door_config {
  */
 int door_open(const struct door_config *config, struct door **ret_door);
 
-/* Takes NULL. Ends the thread, hangs up on every consumer, removes the socket. */
+/*
+ * Takes NULL. Ends the thread, hangs up on every consumer, removes the socket. In a child after
+ * fork(2): frees the memory and leaves the parent's door alone.
+ */
 void door_close(struct door *door);
 
-/*
- * Bit k set: some consumer pins slot k. At most leases_max bits, whatever consumers write into
- * their pages. Thread: the writing thread. Cost: one line per attached consumer.
- */
-uint64_t door_pinned(struct door *door);
-
-/* Wakes every consumer that said it sleeps. Thread: the writing thread. */
-void door_wake(struct door *door);
+/* For the writing thread. */
+struct seats *door_seats(struct door *door);
 
 /* Thread: any. */
 void door_demand(struct door *door, struct ring_demand *ret_demand);

@@ -53,6 +53,29 @@ int handoff_address(const char *dir, const char *stream, enum ring_kind kind,
     return error;
 }
 
+int handoff_connect(const struct sockaddr_un *address, int *ret_fd)
+{
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+void handoff_close_fds(const int fds[HANDOFF_FDS])
+{
+    for (unsigned i = 0; i < HANDOFF_FDS; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+}
+
 int handoff_send(int socket_fd, const void *message, size_t message_bytes, const int *fds,
                  unsigned fd_count)
 {

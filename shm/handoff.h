@@ -10,6 +10,9 @@
  *
  * After the welcome the producer sends nothing more; a hang-up says that the peer is gone.
  *
+ * Instead of a hello, anybody may send an inquiry; the producer answers with one struct ring_info
+ * and hangs up.
+ *
  * Thread: any; functions here keep no state. Cost: one system call each.
  */
 #ifndef SIMCAST_SHM_HANDOFF_H
@@ -22,13 +25,14 @@
 
 #include "shm/ring.h"
 
-#define HANDOFF_MAGIC UINT32_C(0x31484d53) /* "SMH1" */
+#define HANDOFF_MAGIC UINT32_C(0x31484d53)         /* "SMH1" */
+#define HANDOFF_INQUIRY_MAGIC UINT32_C(0x31494d53) /* "SMI1" */
 #define HANDOFF_FDS 3
 
 enum handoff_fd { HANDOFF_FD_FRAMES, HANDOFF_FD_LEASES, HANDOFF_FD_WAKE };
 
 struct handoff_hello {
-    uint32_t magic;
+    uint32_t magic;   /* HANDOFF_MAGIC, or HANDOFF_INQUIRY_MAGIC: leases is then ignored */
     uint32_t version; /* RING_LAYOUT_VERSION */
     uint32_t kind;    /* enum ring_kind */
     uint32_t leases;
@@ -52,10 +56,18 @@ struct handoff_demand {
 static_assert(sizeof(struct handoff_hello) == 16, "layout");
 static_assert(sizeof(struct handoff_welcome) == 16, "layout");
 static_assert(sizeof(struct handoff_demand) == 56, "layout");
+static_assert(sizeof(struct ring_consumer_info) == 56, "layout");
+static_assert(sizeof(struct ring_info) == 48 + RING_LEASES_MAX * 56, "layout");
 
 /* Fills the address of a stream's socket. Errors: -EINVAL, -ENAMETOOLONG. */
 int handoff_address(const char *dir, const char *stream, enum ring_kind kind,
                     struct sockaddr_un *ret_address);
+
+/* Connects without blocking. On success the caller owns *ret_fd. Errors: what connect said. */
+int handoff_connect(const struct sockaddr_un *address, int *ret_fd);
+
+/* Closes those that are not -1. */
+void handoff_close_fds(const int fds[HANDOFF_FDS]);
 
 /*
  * Sends one message without blocking; `fds` (borrowed) may be NULL. Errors: -EAGAIN the peer

@@ -64,11 +64,24 @@ struct ring_slot {
 
 #define RING_PAYLOAD_OFFSET RING_PAGE_BYTES /* from the slot's start */
 
-/* A lease word holds slot + 1 while the consumer pins that slot, else 0. */
+/*
+ * A lease word: pins << 8 | slot + 1 while the consumer pins that slot, else 0. `pins` counts the
+ * consumer's pins, so that no two pins look the same. The producer may replace the low byte of a
+ * word that is too old by RING_LEASE_REVOKED; from then on it ignores the pin.
+ */
+#define RING_LEASE_PINS_SHIFT 8
+#define RING_LEASE_SLOT_MASK 0x7fu
+#define RING_LEASE_REVOKED 0x80u
+
 struct ring_leases {
     _Atomic uint32_t waiting; /* 1: write my eventfd after the next publish */
     uint8_t pad0[60];
-    _Atomic uint64_t slot_plus_1[RING_CONSUMER_LEASES_MAX];
+    _Atomic uint64_t words[RING_CONSUMER_LEASES_MAX];
+    /* What the consumer says of itself, for `ring_inspect`; nothing depends on it. */
+    _Atomic uint64_t seq;     /* last frame acquired */
+    _Atomic uint64_t frames;  /* acquired so far */
+    _Atomic uint64_t lost;    /* missed so far */
+    _Atomic uint64_t spin_ns; /* processor time given to spinning for frames */
 };
 
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
@@ -81,9 +94,12 @@ static_assert(sizeof(struct ring_header) <= RING_PAGE_BYTES, "layout");
 static_assert(offsetof(struct ring_slot, frame) == 64, "layout");
 static_assert(offsetof(struct ring_slot, user) == 256, "layout");
 static_assert(sizeof(struct ring_slot) <= RING_PAYLOAD_OFFSET, "layout");
-static_assert(offsetof(struct ring_leases, slot_plus_1) == 64, "layout");
+static_assert(offsetof(struct ring_leases, words) == 64, "layout");
+static_assert(offsetof(struct ring_leases, seq) == 128, "layout");
 static_assert(sizeof(struct ring_leases) <= RING_PAGE_BYTES, "layout");
-static_assert(RING_SLOTS_MAX <= RING_ENTRY_SLOT_MASK + 1 && RING_SLOTS_MAX <= RING_INDEX_ENTRIES,
+static_assert(RING_SLOTS_MAX <= RING_LEASE_SLOT_MASK &&
+                  RING_SLOTS_MAX <= RING_ENTRY_SLOT_MASK + 1 &&
+                  RING_SLOTS_MAX <= RING_INDEX_ENTRIES,
               "every slot fits an entry, every published slot the index");
 
 static inline uint64_t ring_entry_make(uint64_t seq, bool keyframe, uint32_t slot)
@@ -99,6 +115,12 @@ static inline uint64_t ring_entry_seq(uint64_t entry)
 static inline uint32_t ring_entry_slot(uint64_t entry)
 {
     return (uint32_t)(entry & RING_ENTRY_SLOT_MASK);
+}
+
+/* The slot that a lease word pins, or -1. Any word is a valid argument. */
+static inline int ring_lease_slot(uint64_t word)
+{
+    return (word & RING_LEASE_REVOKED) ? -1 : (int)(word & RING_LEASE_SLOT_MASK) - 1;
 }
 
 static inline uint64_t ring_generation_of(uint64_t seq)

@@ -2,10 +2,11 @@
 /*
  * The producer: owns the frame memory and decides which slot is written next. Runs on the
  * caller's one writing thread; the door (shm/door.c) has the only other one. Nothing here waits
- * for a consumer, and nothing that a consumer does can make a call fail but -EBUSY.
+ * for a consumer, and nothing that a consumer does can make a call fail.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,6 +14,7 @@
 
 #include "base/clock.h"
 #include "shm/door.h"
+#include "shm/fork_guard.h"
 #include "shm/handoff.h"
 #include "shm/layout.h"
 #include "shm/ring.h"
@@ -26,6 +28,8 @@
 
 struct ring_producer {
     struct door *door;
+    struct seats *seats; /* the door's */
+    uint32_t fork_generation;
     struct ring_header *header; /* the whole mapping */
     size_t mapping_bytes;
     int frames_fd;
@@ -70,7 +74,7 @@ static bool claim(struct ring_producer *producer, uint32_t slot)
     uint64_t before = ring_generation_of(producer->slot_seq[slot]);
 
     atomic_store_explicit(&memory->generation, before | 1, memory_order_seq_cst);
-    producer->pinned_hint = door_pinned(producer->door);
+    producer->pinned_hint = seats_pinned(producer->seats);
     if (!(producer->pinned_hint >> slot & 1))
         return true;
     atomic_store_explicit(&memory->generation, before, memory_order_seq_cst);
@@ -83,12 +87,14 @@ int ring_loan(struct ring_producer *producer, struct ring_loan *ret_loan)
 
     if (producer->loan_out)
         return -EBUSY;
+    if (producer->fork_generation != fork_guard_generation())
+        return -ESTALE;
     for (;;) {
         int slot = oldest_slot(producer, producer->pinned_hint);
         if (slot < 0) {
             if (!hint_is_old)
                 return -EBUSY;
-            producer->pinned_hint = door_pinned(producer->door);
+            producer->pinned_hint = seats_pinned(producer->seats);
             hint_is_old = false;
             continue;
         }
@@ -133,13 +139,13 @@ int64_t ring_publish(struct ring_producer *producer, const struct ring_loan *loa
     /* Pairs with the load after the pin in the consumer: the slot's contents are complete. */
     atomic_store_explicit(&memory->generation, ring_generation_of(seq), memory_order_release);
     atomic_store_explicit(&header->index[seq % RING_INDEX_ENTRIES], entry, memory_order_release);
-    /* seq_cst: ordered before door_wake's look at `waiting`, see arm() in the consumer. */
+    /* seq_cst: ordered before seats_wake's look at `waiting`, see arm() in the consumer. */
     atomic_store_explicit(&header->newest, entry, memory_order_seq_cst);
     producer->slot_seq[loan->slot] = seq;
     producer->seq = seq;
     producer->newest = loan->slot;
     producer->loan_out = false;
-    door_wake(producer->door);
+    seats_wake(producer->seats);
     return (int64_t)seq;
 }
 
@@ -166,7 +172,8 @@ static int plan(const struct ring_producer_config *config, struct geometry *ret_
 {
     unsigned leases_max = config->leases_max ? config->leases_max : LEASES_DEFAULT;
 
-    if (leases_max > RING_LEASES_MAX || config->history > RING_SLOTS_MAX ||
+    if (config->lease_ns_max < 0 || leases_max > RING_LEASES_MAX ||
+        config->history > RING_SLOTS_MAX ||
         leases_max + SPARE_SLOTS + config->history > RING_SLOTS_MAX ||
         config->payload_bytes_max == 0 || config->payload_bytes_max > SIZE_MAX / 4 / RING_SLOTS_MAX)
         return -EINVAL;
@@ -223,7 +230,7 @@ static void fill_header(struct ring_header *header, const struct ring_producer_c
 int ring_producer_open(const struct ring_producer_config *config,
                        struct ring_producer **ret_producer)
 {
-    struct door_config door_config = {.kind = config->kind};
+    struct door_config door_config = {.lease_ns_max = config->lease_ns_max};
     struct geometry geometry = {0};
     int error = handoff_address(config->dir, config->stream, config->kind, &door_config.address);
 
@@ -235,18 +242,20 @@ int ring_producer_open(const struct ring_producer_config *config,
     if (!producer)
         return -ENOMEM;
     producer->frames_fd = -1;
+    producer->fork_generation = fork_guard_generation();
     error = create_memory(producer, geometry.mapping_bytes);
     if (error == 0) {
         fill_header(producer->header, config, &geometry);
+        door_config.header = producer->header;
         door_config.frames_fd = producer->frames_fd;
         door_config.leases_max = geometry.leases_max;
-        door_config.slot_count = geometry.slot_count;
         error = door_open(&door_config, &producer->door);
     }
     if (error < 0) {
         ring_producer_close(producer);
         return error;
     }
+    producer->seats = door_seats(producer->door);
     *ret_producer = producer;
     return 0;
 }

@@ -105,8 +105,9 @@ struct ring_producer_config {
     const char *stream; /* required */
     enum ring_kind kind;
     size_t payload_bytes_max;
-    unsigned leases_max; /* sum over all consumers; 0: 8, at most RING_LEASES_MAX */
-    unsigned history;    /* published slots kept beyond the newest for RING_NEXT; 0: none */
+    unsigned leases_max;  /* sum over all consumers; 0: 8, at most RING_LEASES_MAX */
+    int64_t lease_ns_max; /* a pin older than this is revoked; 0: never */
+    unsigned history;     /* published slots kept beyond the newest for RING_NEXT; 0: none */
 };
 
 /*
@@ -133,8 +134,8 @@ struct ring_loan {
 /*
  * Lends the oldest slot that no consumer holds. End it with exactly one ring_publish or
  * ring_abandon; one loan at a time. Never waits.
- * Errors: -EBUSY a loan is out already, or (only if a consumer breaks the rules) all slots are
- * pinned: drop this frame.
+ * Errors: -EBUSY a loan is out already; -ESTALE in a child after fork(2): the ring belongs to
+ * the process that opened it, open another.
  * Thread: the producer's one writing thread. Cost: about 100 ns plus one line per lease.
  */
 int ring_loan(struct ring_producer *producer, struct ring_loan *ret_loan);
@@ -208,7 +209,16 @@ void ring_consumer_close(struct ring_consumer *consumer);
  */
 int ring_consumer_fd(const struct ring_consumer *consumer);
 
-/* Blocks until the descriptor is readable. Returns 0, -ETIMEDOUT, or -EINTR. */
+/*
+ * Blocks until there is something to acquire or the link changed. Returns 0, -ETIMEDOUT, or
+ * -EINTR. A negative timeout waits for ever.
+ *
+ * When frames come with a rhythm it sleeps until shortly before the next is due, then spins on
+ * the header: the frame is seen within a microsecond, and the producer needs no system call to
+ * wake us. The spinning is bounded to 2.5% of the period, and ends when the rhythm does; then
+ * this is a plain poll. It sets the calling thread's timer slack to 1 us (prctl(2)), without
+ * which every sleep would end 50 us late.
+ */
 int ring_consumer_wait(struct ring_consumer *consumer, int timeout_ms);
 
 struct ring_view {
@@ -226,14 +236,18 @@ struct ring_view {
  * a producer that is gone, arms the wake-up.
  * Errors: -EAGAIN nothing new (the descriptor will tell); -EPIPE no producer just now (same);
  * -EBUSY all agreed leases are in use: release one first; -EPROTO the slot's contents contradict
- * the ring (the frame is skipped).
+ * the ring (the frame is skipped); -ESTALE in a child after fork(2): open another consumer.
  * Thread: one thread per consumer. Cost: about 100 ns, no system call when a frame is there.
  */
 int ring_acquire(struct ring_consumer *consumer, enum ring_policy policy,
                  struct ring_view *ret_view);
 
-/* Unpins. Pointers of the view must not be used afterwards. */
-void ring_release(struct ring_consumer *consumer, const struct ring_view *view);
+/*
+ * Unpins. Pointers of the view must not be used afterwards. Returns 0, or -ESTALE when the
+ * producer had revoked the pin because it was too old: what was read of the frame since then may
+ * be another frame's bytes, so discard it.
+ */
+int ring_release(struct ring_consumer *consumer, const struct ring_view *view);
 
 /* The last of these three is remembered and told again to a restarted producer. */
 void ring_consumer_want(struct ring_consumer *consumer, bool wanted);
@@ -253,6 +267,41 @@ const char *ring_consumer_link_reason(const struct ring_consumer *consumer);
  * detached or before the first. Lets an observer count frames without pinning any.
  */
 uint64_t ring_consumer_newest(struct ring_consumer *consumer);
+
+/* ---- inspection -------------------------------------------------------------------------- */
+
+struct ring_consumer_info {
+    int32_t pid;
+    uint32_t leases;  /* agreed */
+    uint32_t pinned;  /* held now */
+    uint32_t wanted;  /* 0 or 1 */
+    uint64_t seq;     /* last frame acquired; newest - seq is its lag */
+    uint64_t frames;  /* acquired since it attached */
+    uint64_t lost;    /* missed since it attached */
+    uint64_t spin_ns; /* processor time given to spinning */
+    uint64_t revoked; /* pins that were too old */
+};
+
+struct ring_info {
+    int32_t pid; /* the producer's */
+    uint32_t slot_count;
+    uint64_t slot_bytes;
+    uint64_t payload_bytes_max;
+    uint64_t epoch;
+    uint64_t newest; /* sequence number */
+    uint32_t leases_max;
+    uint32_t consumer_count;
+    struct ring_consumer_info consumers[RING_LEASES_MAX];
+};
+
+/*
+ * Asks a producer about itself and its consumers. What consumers say of themselves is not
+ * verified. Errors: -ENOENT, -ECONNREFUSED no producer; -ETIMEDOUT it does not answer within a
+ * second; -EPROTO it answers nonsense; -EINVAL a bad name.
+ * Thread: any. Cost: a connection; takes no lease.
+ */
+int ring_inspect(const char *dir, const char *stream, enum ring_kind kind,
+                 struct ring_info *ret_info);
 
 /* The file name of a stream's socket. Errors: -EINVAL, -ENAMETOOLONG. */
 int ring_socket_path(const char *dir, const char *stream, enum ring_kind kind, char *ret_path,
