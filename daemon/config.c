@@ -328,8 +328,14 @@ static int read_file(struct loading *loading, const char *path, bool required)
     for (size_t i = 0; i < KEY_COUNT; i++)
         file_keys[i] = keys[i].file;
     loading->file = path;
-    int error =
-        config_file_read(path, file_keys, KEY_COUNT, set_from_file, loading, loading->error);
+    int error = config_file_read(path,
+                                 &(struct config_file_schema){
+                                     .keys = file_keys,
+                                     .key_count = KEY_COUNT,
+                                     .set = set_from_file,
+                                     .data = loading,
+                                 },
+                                 loading->error);
     return error == -ENOENT && !required ? 0 : error;
 }
 
@@ -513,9 +519,9 @@ enum config_outcome config_load(int argc, char **argv, const char *(*environ_get
     struct loading loading = {
         .config = &config,
         .environ_get = environ_get,
-        .error = ret_error,
     };
 
+    loading.error = ret_error;
     for (size_t i = 0; i < KEY_COUNT; i++) {
         if (set_key(&loading, &keys[i], keys[i].value, "default") < 0)
             return CONFIG_INVALID;

@@ -61,18 +61,24 @@ enum config_outcome {
 enum config_outcome config_load(int argc, char **argv, const char *(*environ_get)(const char *),
                                 struct config *ret_config, char *ret_error);
 
-/*
- * Reads a YAML file into texts, one per key of the table (NULL: not in the file), by calling
- * `set(data, key, text)` for each that is there. Stops at the first error.
- * Errors: -ENOENT and others from the system, -EINVAL not YAML or an unknown key (ret_error says
- * which and on which line), or what `set` returned.
- */
 struct config_file_key {
     const char *section; /* "" for the top level */
     const char *name;
 };
-typedef int (*config_file_set)(void *data, size_t key, const char *text);
-int config_file_read(const char *path, const struct config_file_key *keys, size_t key_count,
-                     config_file_set set, void *data, char *ret_error);
+
+/* What a YAML file may hold, and who is told of it. The keys of a section stand together. */
+struct config_file_schema {
+    const struct config_file_key *keys;
+    size_t key_count;
+    int (*set)(void *data, size_t key, const char *text);
+    void *data;
+};
+
+/*
+ * Reads a YAML file and calls `set` for each key that is in it, as text. Stops at the first error.
+ * Errors: -ENOENT and others from the system, -EINVAL not YAML or an unknown key (ret_error says
+ * which and on which line), or what `set` returned.
+ */
+int config_file_read(const char *path, const struct config_file_schema *schema, char *ret_error);
 
 #endif

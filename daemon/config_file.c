@@ -21,7 +21,7 @@
 #define FIELDS_MAX 64
 #define TEXT_BYTES_MAX 4096
 
-struct schema {
+struct layout {
     cyaml_schema_field_t fields[FIELDS_MAX]; /* lists of fields, each ends with a NULL key */
     size_t field_count;
     cyaml_schema_value_t root;
@@ -72,29 +72,20 @@ static cyaml_schema_value_t mapping_schema(const cyaml_schema_field_t *fields, s
 }
 
 /* Appends the fields of one section and their end; the keys of a section stand together. */
-static const cyaml_schema_field_t *add_section(struct schema *schema,
+static const cyaml_schema_field_t *add_section(struct layout *layout,
                                                const struct config_file_key *keys, size_t count)
 {
-    const cyaml_schema_field_t *first = schema->fields + schema->field_count;
+    const cyaml_schema_field_t *first = layout->fields + layout->field_count;
 
     for (size_t i = 0; i < count; i++) {
-        schema->fields[schema->field_count++] = (cyaml_schema_field_t){
+        layout->fields[layout->field_count++] = (cyaml_schema_field_t){
             .key = keys[i].name,
             .data_offset = (uint32_t)(i * sizeof(char *)),
             .value = text_schema(),
         };
     }
-    schema->field_count++; /* its NULL key ends the list */
+    layout->field_count++; /* its NULL key ends the list */
     return first;
-}
-
-static size_t section_length(const struct config_file_key *keys, size_t key_count)
-{
-    size_t length = 1;
-
-    while (length < key_count && strcmp(keys[length].section, keys[0].section) == 0)
-        length++;
-    return length;
 }
 
 static bool in_section(const struct config_file_key *key)
@@ -102,57 +93,68 @@ static bool in_section(const struct config_file_key *key)
     return key->section[0] != '\0';
 }
 
+/* How many keys from `at` on share one field of the top level: a whole section, or one key. */
+static size_t stretch(const struct config_file_schema *schema, size_t at)
+{
+    const struct config_file_key *keys = schema->keys + at;
+    size_t length = 1;
+
+    while (in_section(keys) && at + length < schema->key_count &&
+           strcmp(keys[length].section, keys[0].section) == 0)
+        length++;
+    return length;
+}
+
 /*
  * The document is an array with a place for each key of the table: a text, or, at the place of a
  * section's first key, a pointer to the array of the section's texts (so `section:` alone is
  * fine).
  */
-static int build_schema(const struct config_file_key *keys, size_t key_count, struct schema *schema)
+static int build_layout(const struct config_file_schema *schema, struct layout *layout)
 {
+    const struct config_file_key *keys = schema->keys;
     cyaml_schema_field_t top[FIELDS_MAX];
     size_t top_count = 0;
 
-    if (2 * key_count + 2 > FIELDS_MAX)
+    if (2 * schema->key_count + 2 > FIELDS_MAX)
         return -E2BIG;
-    for (size_t at = 0; at < key_count;) {
-        size_t length = in_section(&keys[at]) ? section_length(keys + at, key_count - at) : 1;
+    for (size_t at = 0, length = 1; at < schema->key_count; at += length) {
         cyaml_schema_field_t field = {
-            .key = in_section(&keys[at]) ? keys[at].section : keys[at].name,
+            .key = keys[at].name,
             .data_offset = (uint32_t)(at * sizeof(char *)),
             .value = text_schema(),
         };
-        if (in_section(&keys[at]))
-            field.value = mapping_schema(add_section(schema, keys + at, length), length);
+        length = stretch(schema, at);
+        if (in_section(&keys[at])) {
+            field.key = keys[at].section;
+            field.value = mapping_schema(add_section(layout, keys + at, length), length);
+        }
         top[top_count++] = field;
-        at += length;
     }
-    cyaml_schema_field_t *fields = schema->fields + schema->field_count;
+    cyaml_schema_field_t *fields = layout->fields + layout->field_count;
     memcpy(fields, top, top_count * sizeof(top[0]));
-    schema->root = mapping_schema(fields, key_count);
+    layout->root = mapping_schema(fields, schema->key_count);
     return 0;
 }
 
 /* Tells `set` each text of the document. */
-static int set_all(void **document, const struct config_file_key *keys, size_t key_count,
-                   config_file_set set, void *data)
+static int set_all(void **document, const struct config_file_schema *schema)
 {
-    for (size_t at = 0; at < key_count;) {
-        size_t length = in_section(&keys[at]) ? section_length(keys + at, key_count - at) : 1;
-        char **texts = in_section(&keys[at]) ? document[at] : (char **)&document[at];
+    for (size_t at = 0, length = 1; at < schema->key_count; at += length) {
+        char **texts = in_section(&schema->keys[at]) ? document[at] : (char **)&document[at];
+        length = stretch(schema, at);
         for (size_t i = 0; texts && i < length; i++) {
-            int error = texts[i] ? set(data, at + i, texts[i]) : 0;
+            int error = texts[i] ? schema->set(schema->data, at + i, texts[i]) : 0;
             if (error < 0)
                 return error;
         }
-        at += length;
     }
     return 0;
 }
 
-int config_file_read(const char *path, const struct config_file_key *keys, size_t key_count,
-                     config_file_set set, void *data, char *ret_error)
+int config_file_read(const char *path, const struct config_file_schema *schema, char *ret_error)
 {
-    struct schema schema = {0};
+    struct layout layout = {0};
     struct fault fault = {0};
     const cyaml_config_t cyaml = {
         .log_fn = keep_fault,
@@ -162,23 +164,23 @@ int config_file_read(const char *path, const struct config_file_key *keys, size_
         .flags = CYAML_CFG_NO_ALIAS,
     };
     void **document = NULL;
-    int error = build_schema(keys, key_count, &schema);
+    int error = build_layout(schema, &layout);
 
     if (error == 0 && access(path, R_OK) < 0)
         error = -errno;
     if (error < 0) {
-        snprintf(ret_error, CONFIG_ERROR_BYTES, "%s: %s", path, strerror(-error));
+        snprintf(ret_error, CONFIG_ERROR_BYTES, "%.400s: %s", path, strerror(-error));
         return error;
     }
     cyaml_err_t fail =
-        cyaml_load_file(path, &cyaml, &schema.root, (cyaml_data_t **)&document, NULL);
+        cyaml_load_file(path, &cyaml, &layout.root, (cyaml_data_t **)&document, NULL);
     if (fail != CYAML_OK) {
         snprintf(ret_error, CONFIG_ERROR_BYTES, "%.400s: %s", path,
                  fault.used > 0 ? fault.text : cyaml_strerror(fail));
         return -EINVAL;
     }
     if (document)
-        error = set_all(document, keys, key_count, set, data);
-    cyaml_free(&cyaml, &schema.root, document, 0);
+        error = set_all(document, schema);
+    cyaml_free(&cyaml, &layout.root, document, 0);
     return error;
 }

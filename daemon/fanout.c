@@ -43,7 +43,7 @@ static int make_room(struct fanout *fanout)
     if (fanout->count < fanout->capacity)
         return 0;
     size_t capacity = fanout->capacity > 0 ? 2 * fanout->capacity : 16;
-    struct client **clients = realloc(fanout->clients, capacity * sizeof(clients[0]));
+    struct client **clients = realloc(fanout->clients, capacity * sizeof(struct client *));
     if (!clients)
         return -ENOMEM;
     fanout->clients = clients;

@@ -75,7 +75,7 @@ static void plain(const char *text, char *ret_text, size_t text_bytes)
     for (; *text != '\0' && used + 1 < text_bytes; text++) {
         bool special = *text == '"' || *text == '\\' || (unsigned char)*text < ' ' ||
                        (unsigned char)*text > '~';
-        ret_text[used++] = special ? '?' : *text;
+        ret_text[used++] = (char)(special ? '?' : *text);
     }
     ret_text[used] = '\0';
 }

@@ -112,7 +112,7 @@ int listener_open(const char *text)
 
 int listener_port(int listen_fd)
 {
-    union address address;
+    union address address = {.any.sa_family = AF_UNSPEC};
     socklen_t bytes = sizeof(address);
 
     if (getsockname(listen_fd, &address.any, &bytes) < 0)

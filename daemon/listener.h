@@ -15,13 +15,13 @@
  * Checks "ADDRESS:PORT" where the address is IPv4, "[IPv6]" or "localhost" and the port 0 to
  * 65535 (0: the system chooses). Errors: -EINVAL.
  */
-int listener_parse(const char *address, bool *ret_loopback);
+int listener_parse(const char *text, bool *ret_loopback);
 
 /*
  * Returns a listening, non-blocking descriptor that the caller owns.
  * Errors: -EINVAL; -EADDRINUSE, -EADDRNOTAVAIL, -EACCES and others from the system.
  */
-int listener_open(const char *address);
+int listener_open(const char *text);
 
 /* The port that the system chose, or -errno. */
 int listener_port(int listen_fd);

@@ -94,7 +94,7 @@ void message_unref(struct message *message)
 
 int outbox_init(struct outbox *outbox, size_t capacity)
 {
-    struct message **slots = calloc(capacity, sizeof(slots[0]));
+    struct message **slots = calloc(capacity, sizeof(struct message *));
 
     if (!slots)
         return -ENOMEM;

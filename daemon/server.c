@@ -151,6 +151,7 @@ static void on_second(struct server *server, int64_t now_ns)
     uint64_t frames = server->counters.frames_broadcast;
 
     relay_second(server->relay);
+    ws_tick(server->ws);
     sd_notifyf(0, "STATUS=%u clients, %" PRIu64 " frames/s from %s, gate %s, bus %s",
                fanout_clients(server->fanout), frames - server->frames_before,
                source_name(server, now_ns), gate_mode_name(relay_gate(server->relay)->mode),

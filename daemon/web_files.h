@@ -9,9 +9,10 @@
 #define SIMCAST_DAEMON_WEB_FILES_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-#define WEB_FILES_MAX 256
-#define WEB_FILE_BYTES_MAX (4 * 1024 * 1024)
+#define WEB_FILES_MAX 256u
+#define WEB_FILE_BYTES_MAX INT64_C(4194304)
 
 struct web_files;
 
@@ -23,11 +24,11 @@ struct web_file {
 };
 
 /*
- * Reads the regular files of `dir` (no sub-directories, no links) whose ending is known: html,
- * js, css, json, svg, png, ico, wasm, txt.
- * Errors: -ENOENT and others from the system; -EFBIG a file or their number over the limits.
+ * Reads the regular files of the directory (no sub-directories, no links) whose ending is known:
+ * html, js, css, json, svg, png, ico, wasm, txt. Errors: -ENOENT and others from the system; -EFBIG
+ * a file or their number over the limits.
  */
-int web_files_load(const char *dir, struct web_files **ret_files);
+int web_files_load(const char *path, struct web_files **ret_files);
 
 /* Takes NULL. */
 void web_files_free(struct web_files *files);

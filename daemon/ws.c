@@ -24,7 +24,7 @@
 #include "base/log.h"
 #include "proto/viewer.h"
 
-#define HEADER_BYTES_MAX 2048
+#define HEADER_BYTES_MAX 2048u
 #define PATH_BYTES_MAX 256
 #define ORIGIN_BYTES_MAX 512
 #define HANDSHAKE_SECONDS 5
@@ -314,6 +314,7 @@ int ws_create(struct loop *loop, const struct ws_handler *handler, struct ws **r
         .fd_limit_per_thread = raise_descriptor_limit(),
         .max_http_header_pool = HEADER_POOL,
         .timeout_secs = HANDSHAKE_SECONDS,
+        .timeout_secs_ah_idle = HANDSHAKE_SECONDS,
         .user = ws,
         .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
                    LWS_SERVER_OPTION_VALIDATE_UTF8,
@@ -373,6 +374,11 @@ bool ws_peer_busy(struct ws_peer *peer)
 unsigned ws_peers(const struct ws *ws)
 {
     return ws->peers;
+}
+
+void ws_tick(struct ws *ws)
+{
+    lws_cancel_service(ws->context); /* wakes its idle handler, which looks at the time-outs */
 }
 
 void ws_close_all(struct ws *ws, enum ws_close_status status)

@@ -16,8 +16,8 @@
 #include "daemon/http.h"
 #include "daemon/loop.h"
 
-#define WS_MESSAGE_BYTES_MAX 4096 /* from a client; a longer message closes with 1009 */
-#define WS_FRAME_BYTES_MAX (512 * 1024 * 1024)
+#define WS_MESSAGE_BYTES_MAX 4096u /* from a client; a longer message closes with 1009 */
+#define WS_FRAME_BYTES_MAX ((size_t)512 * 1024 * 1024)
 
 enum ws_close_status { WS_CLOSE_GOING_AWAY = 1001, WS_CLOSE_TOO_BIG = 1009 };
 
@@ -64,6 +64,12 @@ bool ws_peer_busy(struct ws_peer *peer);
 
 /* Open WebSockets, including those whose farewell is on the way. */
 unsigned ws_peers(const struct ws *ws);
+
+/*
+ * To be called about once a second: libwebsockets 4.1.6 moves its libev timer only when the timer
+ * has run out, so that without a nudge its time-outs come late or never.
+ */
+void ws_tick(struct ws *ws);
 
 /* Starts to close all of them; each gets `close`. */
 void ws_close_all(struct ws *ws, enum ws_close_status status);

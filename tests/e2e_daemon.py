@@ -187,6 +187,25 @@ def pages_of_other_sites_cannot_connect():
 
 
 @case
+def a_handshake_that_never_ends_is_dropped():
+    with simcastd() as daemon:
+        silent, slow = (socket.create_connection(daemon.address, timeout=9) for _ in range(2))
+        slow.sendall(b"GET /stream/ws HTTP/1.1\r\nHost: x\r\n")
+        began = time.monotonic()
+        for connection in (silent, slow):
+            with connection:
+                equal(connection.recv(1), b"", "closed")
+        check(time.monotonic() - began < 8, "in time")
+
+
+@case
+def compression_is_never_agreed_to():
+    with simcastd() as daemon:
+        offer = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
+        daemon.connect(headers=offer).drop()  # WebSocket() raises when it is
+
+
+@case
 def other_paths_are_no_websocket():
     with simcastd() as daemon:
         try:
