@@ -270,12 +270,14 @@ static int code(struct stage *stage, const struct ring_view *view, const struct 
         ring_release(stage->frames, view);
         return rc;
     }
+    /* A pin that was revoked while we read may have given us another picture's bytes. */
+    int held = 0;
     if (!coder->backend->borrows_picture)
-        ring_release(stage->frames, view);
+        held = ring_release(stage->frames, view);
     rc = coder->backend->encode(coder->codec, keyframe, packet);
     if (coder->backend->borrows_picture)
-        ring_release(stage->frames, view);
-    return rc;
+        held = ring_release(stage->frames, view);
+    return rc < 0 ? rc : held;
 }
 
 static void encode(struct stage *stage, const struct ring_view *view, const struct picture *picture,

@@ -43,7 +43,9 @@ int control_create(const char *bus_url, struct world *world, struct stream *stre
         .url = bus_url,
         .name = "simcast-sim",
         .subscriptions = {COMMAND_SUBJECT_WILDCARD, REPORT_VIDEO_GATE, NULL},
+        .stop_subscription = command_subject(COMMAND_ESTOP),
     };
+    char shown_url[256];
 
     if (!control)
         return -ENOMEM;
@@ -56,8 +58,9 @@ int control_create(const char *bus_url, struct world *world, struct stream *stre
     authority_init(&control->authority, clock_now_ns());
     int error = bus_open(&config, &control->bus);
     if (error < 0) {
+        bus_url_show(bus_url, shown_url, sizeof(shown_url));
         log_error("cannot use the bus '%s': %s: --bus takes nats://host:4222 or ipc:///directory",
-                  bus_url, strerrordesc_np(-error));
+                  shown_url, strerrordesc_np(-error));
         control_destroy(control);
         return error;
     }

@@ -25,6 +25,7 @@
 #include "sim/pattern.h"
 
 #define RING_LEASES 8
+#define RING_LEASE_NS_MAX (2 * NS_PER_S) /* who holds a picture longer is stuck */
 
 _Static_assert(sizeof(struct robot_state) <= RING_USER_BYTES, "robot_state travels with a frame");
 
@@ -186,6 +187,7 @@ static int open_ring(struct stream *stream)
         .kind = RING_KIND_FRAMES,
         .payload_bytes_max = (size_t)3 * config->size_max.width * config->size_max.height,
         .leases_max = RING_LEASES,
+        .lease_ns_max = RING_LEASE_NS_MAX,
     };
     int error = ring_producer_open(&ring, &stream->ring);
 
