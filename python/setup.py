@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the package simcast and its one extension module.
+
+    pip wheel --no-deps --no-build-isolation python/
+
+The extension contains the C sources of base/, proto/ and shm/ that it needs, so that a wheel needs
+no other part of simcast; and it keeps to Python's stable ABI of 3.11, so that one wheel serves
+that version and all later ones.
+"""
+import pathlib
+import re
+
+from setuptools import Extension, setup
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+STABLE_ABI = "0x030B0000"
+
+SOURCES = [
+    *(ROOT / "base" / name for name in ("clock.c", "log.c")),
+    *(ROOT / "proto" / name for name in ("pixel.c", "settings.c", "video.c")),
+    *sorted(path for path in (ROOT / "shm").glob("*.c") if not path.name.startswith("legacy_")),
+    *sorted((ROOT / "python").glob("*.c")),
+]
+
+VERSION = re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text("utf-8")).group(1)
+
+ring = Extension(
+    "simcast._ring",
+    sources=[str(path) for path in SOURCES],
+    include_dirs=[str(ROOT)],
+    libraries=["z"],
+    define_macros=[("Py_LIMITED_API", STABLE_ABI), ("_GNU_SOURCE", None)],
+    extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes",
+                        "-Wpointer-arith", "-Wvla",
+                        "-Wno-missing-field-initializers", "-Wno-cast-function-type",
+                        "-fvisibility=hidden", "-fstack-protector-strong",
+                        f"-ffile-prefix-map={ROOT}/="],
+    py_limited_api=True)
+
+setup(
+    name="simcast",
+    version=VERSION,
+    description="Zero-copy frames out of a robot simulator, and into Python",
+    license="Apache-2.0",
+    packages=["simcast"],
+    package_data={"simcast": ["py.typed", "*.pyi"]},
+    ext_modules=[ring],
+    python_requires=">=3.11",
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+    zip_safe=False)
