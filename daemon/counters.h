@@ -14,7 +14,7 @@ struct counters {
     uint64_t frames_delivered;  /* frame x client */
     uint64_t client_lag;        /* frame x client that a started client did not get */
     uint64_t packets_malformed; /* refused by the source's checks */
-    uint64_t packets_lost;      /* the ring overtook us */
+    uint64_t packets_lost;      /* overwritten before they were read */
 
     uint64_t clients_accepted;
     uint64_t clients_refused;  /* wrong path or origin */

@@ -23,6 +23,7 @@ struct source {
     int64_t ring_ns; /* arrival of the newest packet; 0: none */
     int64_t slot_ns; /* arrival of the newest slot frame that was passed on or could have been */
     bool slot_seen;  /* a first look at the file was had */
+    uint64_t slot_gaps;
 };
 
 int source_open(const struct config *config, struct counters *counters, struct source **ret_source)
@@ -115,6 +116,17 @@ static int take_from_ring(struct source *source, int64_t now_ns, struct packet *
     return 0;
 }
 
+/* Frames that the writer overwrote unseen since the last call. */
+static uint64_t slot_losses(struct source *source)
+{
+    struct legacy_slot_counters slot;
+    uint64_t before = source->slot_gaps;
+
+    legacy_slot_file_counters(source->slot, &slot);
+    source->slot_gaps = slot.gaps;
+    return slot.gaps - before;
+}
+
 static int take_from_slot(struct source *source, int64_t now_ns, struct packet *ret_packet)
 {
     struct packet packet = {.legacy = true};
@@ -127,8 +139,10 @@ static int take_from_slot(struct source *source, int64_t now_ns, struct packet *
     if (error < 0 || first_look)
         return -EAGAIN;
     source->slot_ns = now_ns;
+    packet.lost = slot_losses(source);
     if (ring_delivers(source, now_ns))
         return -EAGAIN;
+    source->counters->packets_lost += packet.lost;
     packet.keyframe = packet.video.header.codec == VIDEO_CODEC_JPEG ||
                       (packet.video.header.flags & VIDEO_FLAG_KEYFRAME) != 0;
     *ret_packet = packet;

@@ -26,7 +26,7 @@ struct source;
 struct packet {
     struct video_packet_view video;
     bool keyframe;
-    bool legacy;   /* from the slot; the next three are then 0 */
+    bool legacy;   /* from the slot: no simulation time, no stamps */
     uint64_t lost; /* frames overwritten before they were read, just before this one */
     int64_t sim_time_ns;
     int64_t stamp_ns[RING_STAGE_COUNT];
