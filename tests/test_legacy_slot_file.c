@@ -165,7 +165,7 @@ START_TEST(a_garbling_writer_never_gets_a_torn_frame_through)
     ck_assert_int_gt(writer, 1);
     int64_t give_up_ns = clock_now_ns() + 20 * NS_PER_S;
     unsigned taken = 0;
-    while (taken < 2000 && clock_now_ns() < give_up_ns) {
+    while (taken < 500 && clock_now_ns() < give_up_ns) {
         if (legacy_slot_file_take(file, &packet) < 0)
             continue;
         taken++;
@@ -174,7 +174,7 @@ START_TEST(a_garbling_writer_never_gets_a_torn_frame_through)
     }
     kill(writer, SIGKILL);
     waitpid(writer, NULL, 0);
-    ck_assert_uint_ge(taken, 2000);
+    ck_assert_uint_ge(taken, 500);
 }
 END_TEST
 
