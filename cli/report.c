@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "proto/video.h"
@@ -24,6 +25,7 @@ void report_status(const struct report_status *status, char text[REPORT_BYTES])
 {
     const struct health *health = &status->health;
     char latency[64] = "";
+    char reason[HEALTH_TEXT_BYTES + 4] = "";
 
     if (!status->answering) {
         snprintf(text, REPORT_BYTES, "%4.0f s  waiting for simcastd", to_s(status->elapsed_ns));
@@ -42,14 +44,14 @@ void report_status(const struct report_status *status, char text[REPORT_BYTES])
     if (status->p50_ns > 0)
         snprintf(latency, sizeof(latency), "  %s in %.1f ms", status->to_viewer ? "seen" : "coded",
                  to_ms(status->p50_ns));
+    bool armed = strcmp(health->gate, "ARMED") == 0;
+    if (!armed && health->gate_reason[0] != '\0')
+        snprintf(reason, sizeof(reason), " (%s)", health->gate_reason);
     snprintf(text, REPORT_BYTES,
-             "%4.0f s  %5.1f fps%s  %s %" PRIu32 "x%" PRIu32 "  %u viewer%s  %s%s%s%s",
+             "%4.0f s  %5.1f fps%s  %s %" PRIu32 "x%" PRIu32 "  %u viewer%s  %s%s",
              to_s(status->elapsed_ns), status->fps, latency, video_codec_name(status->seen->codec),
              status->seen->width, status->seen->height, health->clients,
-             health->clients == 1 ? "" : "s", health->gate,
-             health->gate_reason[0] && health->gate[0] != 'A' ? " (" : "",
-             health->gate[0] != 'A' ? health->gate_reason : "",
-             health->gate_reason[0] && health->gate[0] != 'A' ? ")" : "");
+             health->clients == 1 ? "" : "s", health->gate, reason);
 }
 
 static const char *percentile(const struct measure *measure, enum measure_stage stage,
