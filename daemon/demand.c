@@ -54,7 +54,7 @@ bool demand_update(struct demand *demand, int64_t now_ns)
 {
     bool wanted = fanout_clients(demand->fanout) > 0 ||
                   (demand->motion_ns > 0 && now_ns - demand->motion_ns < MOTION_WANTS_NS) ||
-                  source_state(demand->source, now_ns) == SOURCE_LEGACY;
+                  source_runs_free(demand->source);
     bool changed = wanted != demand->wanted;
 
     if (changed) {

@@ -5,7 +5,7 @@
  * for a simulator that encodes by itself, to the bus.
  *
  * Video is wanted while a client is connected, while somebody drives the robot over the bus, and
- * always while it comes from the legacy slot, whose writer cannot be told.
+ * always when it comes from the legacy slot, whose writer cannot be told.
  *
  * Thread: the loop.
  */

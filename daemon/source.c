@@ -24,6 +24,7 @@ struct source {
     int64_t slot_ns; /* arrival of the newest slot frame that was passed on or could have been */
     bool slot_seen;  /* a first look at the file was had */
     uint64_t slot_gaps;
+    bool runs_free; /* the newest packet passed on came from the slot */
 };
 
 int source_open(const struct config *config, struct counters *counters, struct source **ret_source)
@@ -104,6 +105,7 @@ static int take_from_ring(struct source *source, int64_t now_ns, struct packet *
     if (error < 0)
         return -EAGAIN;
     source->ring_ns = now_ns;
+    source->runs_free = false;
     source->counters->packets_lost += view.lost;
     packet.keyframe = packet.video.header.codec == VIDEO_CODEC_JPEG ||
                       (packet.video.header.flags & VIDEO_FLAG_KEYFRAME) != 0;
@@ -142,6 +144,7 @@ static int take_from_slot(struct source *source, int64_t now_ns, struct packet *
     packet.lost = slot_losses(source);
     if (ring_delivers(source, now_ns))
         return -EAGAIN;
+    source->runs_free = true;
     source->counters->packets_lost += packet.lost;
     packet.keyframe = packet.video.header.codec == VIDEO_CODEC_JPEG ||
                       (packet.video.header.flags & VIDEO_FLAG_KEYFRAME) != 0;
@@ -193,6 +196,11 @@ enum source_state source_state(const struct source *source, int64_t now_ns)
     if (source->ring && ring_consumer_link(source->ring) == RING_ATTACHED)
         return SOURCE_RING;
     return SOURCE_NONE;
+}
+
+bool source_runs_free(const struct source *source)
+{
+    return source->runs_free || !source->ring;
 }
 
 const char *source_reason(struct source *source)

@@ -62,6 +62,12 @@ void source_settings(struct source *source, const struct stream_settings *settin
 
 enum source_state source_state(const struct source *source, int64_t now_ns);
 
+/*
+ * Whether frames come without being wanted: the newest came from the slot, or the slot is the
+ * only source. Stays true when they stop, for then something is wrong.
+ */
+bool source_runs_free(const struct source *source);
+
 /* Why there is none, for a person; valid until the next call. */
 const char *source_reason(struct source *source);
 

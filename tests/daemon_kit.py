@@ -4,8 +4,10 @@ import json
 import mmap
 import os
 import pathlib
+import random
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import tempfile
@@ -24,6 +26,20 @@ def wait_until(condition, seconds=5):
     while not (answer := condition()) and time.monotonic() < deadline:
         time.sleep(0.005)
     return answer
+
+
+def free_port():
+    """A port from 43200 to 43299 that nobody uses now; another run may be going on beside us."""
+    ports = list(range(43200, 43300))
+    random.shuffle(ports)
+    for port in ports:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError("no free port from 43200 to 43299")
 
 
 class Slot:
@@ -103,7 +119,8 @@ class Daemon:
                    str(self.slot_path), "--listen", f"127.0.0.1:{port}", *map(str, arguments)]
         inherited = {name: value for name, value in os.environ.items()
                      if not name.startswith(("SIMCAST_", "SDR_"))}
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True,
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.PIPE, text=True,
                                         env={**inherited, **(environment or {})})
         self.lines = []
         self.reader = threading.Thread(target=self._read, daemon=True)

@@ -4,7 +4,7 @@
 
   tests/e2e_daemon.py BUILDDIR [CASE]...
 
-Each case starts its own simcastd. Ports 43200 to 43299.
+Each case starts its own simcastd.
 """
 import contextlib
 import json
@@ -20,13 +20,13 @@ import tempfile
 import time
 import traceback
 
-from daemon_kit import Daemon, Slot, h264_like, wait_until
+from daemon_kit import Daemon, Slot, free_port, h264_like, wait_until
 from nats import Nats, NatsServer
 from ws import (BINARY, CONTINUATION, H264, JPEG, PING, TEXT, Clock, Closed, FrameInfo, Refused,
                 Telemetry, Video, WebSocket)
 
-NATS_PORT = 43250
-FIXED_PORT = 43201
+NATS_PORT = free_port()
+FIXED_PORT = free_port()
 ACTIONS = ["set_cmd_vel", "set_alpha", "set_skill", "pause", "reset", "load_robot", "unload_robot",
            "set_mode", "load_policy", "list_policies", "estop", "estop_clear", "camera", "settings"]
 DATA = {"set_alpha": {"alpha": 0.5}, "camera": {"position": [1, 2, 3], "lookat": [0, 0, 0]},
@@ -741,6 +741,16 @@ def the_default_gate_holds_after_one_second_and_stops_after_five():
 
 
 @case
+def the_gate_watches_a_legacy_simulator_with_nobody_connected():
+    with on_nats("command.genesis.>", environment=FAST_GATE) as (daemon, slot, nats, _server):
+        armed(daemon)
+        slot.pause()
+        equal(json.loads(nats.receive("command.genesis.set_cmd_vel", 1)[1])["_safety"], "hold",
+              "hold")
+        equal(json.loads(nats.receive("command.genesis.estop", 2)[1])["_safety"], "estop", "stop")
+
+
+@case
 def a_pressed_stop_passes_and_latches():
     with on_nats("command.genesis.>") as (daemon, _, nats, _server), daemon.connect() as client:
         client.receive(Video)
@@ -836,7 +846,7 @@ def what_cannot_start_says_why():
         fails(78, ["c.yaml", "sauce", "line: 3"], "--config", config)
         config.write_text("gate:\n  hold_ms: soon\n")
         fails(78, ["c.yaml", "gate.hold_ms", "whole number"], "--config", config)
-        fails(78, ["0.0.0.0", "--insecure"], "--listen", "0.0.0.0:43202")
+        fails(78, ["0.0.0.0", "--insecure"], "--listen", "0.0.0.0:0")
         fails(78, ["--nonsense"], "--nonsense")
         fails(78, ["web_dir"], "--web-dir", f"{directory}/none")
         with socket.socket() as taken:

@@ -39,7 +39,7 @@ static struct {
     bool wanted;
     unsigned keyframes;
     struct stream_settings settings;
-    enum source_state state;
+    bool runs_free;
 } source;
 
 static struct text heard[HEARD_MAX]; /* telemetry that clients got */
@@ -107,11 +107,10 @@ void source_settings(struct source *unused, const struct stream_settings *settin
     source.settings = *settings;
 }
 
-enum source_state source_state(const struct source *unused, int64_t unused_ns)
+bool source_runs_free(const struct source *unused)
 {
     (void)unused;
-    (void)unused_ns;
-    return source.state;
+    return source.runs_free;
 }
 
 int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes)
@@ -162,7 +161,6 @@ static void set_up(void)
     memset(&source, 0, sizeof(source));
     memset(&counters, 0, sizeof(counters));
     bus.state = BUS_CONNECTED;
-    source.state = SOURCE_RING;
     now_ns = 1000 * NS_PER_S;
     ck_assert_int_eq(fanout_create(&fanout_config, &fanout), 0);
     config.fanout = fanout;
@@ -555,12 +553,15 @@ END_TEST
 
 START_TEST(the_legacy_slot_is_always_wanted_and_arms_the_gate)
 {
-    source.state = SOURCE_LEGACY;
+    source.runs_free = true;
     frame(VIDEO_CODEC_JPEG, true);
     ck_assert(source.wanted);
     ck_assert_int_eq(relay_gate(relay)->mode, GATE_ARMED);
     relay_second(relay);
     ck_assert_uint_eq(count_published("telemetry.frame.stats"), 0); /* the sim sends its own */
+    pass_ms(5200, false);
+    ck_assert_uint_eq(count_published("command.genesis.set_cmd_vel"), 1);
+    ck_assert_uint_eq(count_published("command.genesis.estop"), 1);
 }
 END_TEST
 
