@@ -81,7 +81,7 @@ void ring_consumer_settings(struct ring_consumer *consumer, const struct stream_
 
 static int free_lease(const struct ring_consumer *consumer)
 {
-    for (unsigned i = 0; i < consumer->link.leases; i++) {
+    for (unsigned i = 0; i < consumer->link.terms.leases; i++) {
         if (!consumer->held[i])
             return (int)i;
     }
@@ -256,12 +256,14 @@ static int fill_view(struct ring_consumer *consumer, unsigned lease, uint64_t en
     struct attachment *attachment = consumer->link.attachment;
     const struct ring_slot *slot = attachment_slot(attachment, ring_entry_slot(entry));
     struct ring_view view = {
-        .payload = (const char *)slot + RING_PAYLOAD_OFFSET,
+        .payload = attachment_payload(attachment, ring_entry_slot(entry)),
         .user = slot->user,
         .frame = slot->frame,
         .epoch = attachment->epoch,
         .lost = consumer->lost,
         .lease = lease,
+        .memory = attachment->memory,
+        .cuda_device = attachment->device.device.ordinal,
     };
 
     consumer->seq = ring_entry_seq(entry);
@@ -393,7 +395,11 @@ int ring_consumer_wait(struct ring_consumer *consumer, int timeout_ms)
 {
     int64_t deadline_ns = timeout_ms < 0 ? INT64_MAX : clock_now_ns() + timeout_ms * NS_PER_MS;
 
-    if (consumer->link.state == RING_ATTACHED && frame_is_there(consumer))
+    if (consumer->link.fork_generation != fork_guard_generation())
+        return -ESTALE;
+    /* Armed by ring_acquire already, unless the caller stopped before it said -EAGAIN. */
+    if (consumer->link.state == RING_ATTACHED &&
+        (frame_is_there(consumer) || (arm(consumer->link.attachment) && frame_is_there(consumer))))
         return 0;
     int error = wait_with_rhythm(consumer, deadline_ns);
     if (error == -ETIMEDOUT) {
@@ -409,17 +415,22 @@ int ring_consumer_open(const struct ring_consumer_config *config,
                        struct ring_consumer **ret_consumer)
 {
     struct sockaddr_un address;
-    unsigned leases = config->leases ? config->leases : 1;
+    struct attachment_terms terms = {
+        .leases = config->leases ? config->leases : 1,
+        .accept_cuda = config->accept_cuda,
+        .pin_for_cuda = config->pin_for_cuda,
+        .cuda_device = config->cuda_device,
+    };
     int error = handoff_address(config->dir, config->stream, config->kind, &address);
 
     if (error < 0)
         return error;
-    if (leases > RING_CONSUMER_LEASES_MAX)
+    if (terms.leases > RING_CONSUMER_LEASES_MAX)
         return -EINVAL;
     struct ring_consumer *consumer = calloc(1, sizeof(*consumer));
     if (!consumer)
         return -ENOMEM;
-    error = link_init(&consumer->link, &address, config->kind, leases);
+    error = link_init(&consumer->link, &address, config->kind, &terms);
     if (error < 0) {
         free(consumer);
         return error;
@@ -432,7 +443,7 @@ void ring_consumer_close(struct ring_consumer *consumer)
 {
     if (!consumer)
         return;
-    for (unsigned i = 0; i < consumer->link.leases; i++) {
+    for (unsigned i = 0; i < consumer->link.terms.leases; i++) {
         struct ring_view held = {.lease = i};
         if (consumer->held[i])
             ring_release(consumer, &held);
@@ -454,6 +465,11 @@ enum ring_link ring_consumer_link(const struct ring_consumer *consumer)
 const char *ring_consumer_link_reason(const struct ring_consumer *consumer)
 {
     return consumer->link.reason;
+}
+
+const char *ring_consumer_pin_reason(const struct ring_consumer *consumer)
+{
+    return consumer->link.attachment ? consumer->link.attachment->pin.reason : "";
 }
 
 uint64_t ring_consumer_newest(struct ring_consumer *consumer)

@@ -26,6 +26,7 @@
 #define CONNECTIONS_MAX (RING_LEASES_MAX + 8)
 #define HELLO_NS_MAX (1 * NS_PER_S)
 #define HELLO_LOOK_MS 100
+#define REST_MS 100
 
 struct connection {
     int socket_fd; /* -1: free entry */
@@ -49,6 +50,7 @@ struct door {
 
     struct connection connections[CONNECTIONS_MAX]; /* the door thread's */
     unsigned leases_used;                           /* the door thread's */
+    int64_t rest_until_ns;                          /* the door thread's; 0: accepts */
 
     pthread_mutex_t demand_lock;
     struct ring_demand demand; /* guarded by demand_lock */
@@ -61,6 +63,10 @@ struct seats *door_seats(struct door *door)
 
 void door_demand(struct door *door, struct ring_demand *ret_demand)
 {
+    if (door->fork_generation != fork_guard_generation()) {
+        *ret_demand = (struct ring_demand){0}; /* the lock may be the parent's for ever */
+        return;
+    }
     pthread_mutex_lock(&door->demand_lock);
     *ret_demand = door->demand;
     pthread_mutex_unlock(&door->demand_lock);
@@ -103,8 +109,7 @@ static void unseat_connection(struct door *door, struct connection *connection)
 static void hang_up(struct door *door, struct connection *connection)
 {
     unseat_connection(door, connection);
-    fork_guard_remove(connection->socket_fd);
-    close(connection->socket_fd);
+    fork_guard_close(connection->socket_fd);
     *connection = (struct connection){.socket_fd = -1};
 }
 
@@ -145,8 +150,10 @@ static int attach(struct door *door, struct connection *connection,
         [HANDOFF_FD_FRAMES] = door->config.frames_fd,
         [HANDOFF_FD_LEASES] = lease_fd,
         [HANDOFF_FD_WAKE] = seat->wake_fd,
+        [HANDOFF_FD_DEVICE] = door->config.device_fd,
     };
-    error = handoff_send(connection->socket_fd, &welcome, sizeof(welcome), fds, HANDOFF_FDS);
+    error = handoff_send(connection->socket_fd, &welcome, sizeof(welcome), fds,
+                         door->config.device_fd >= 0 ? HANDOFF_FDS : HANDOFF_FDS_HOST);
     close(lease_fd);
     return error;
 }
@@ -181,6 +188,8 @@ static int answer_inquiry(const struct door *door, const struct connection *aske
         .epoch = header->epoch,
         .newest = ring_entry_seq(atomic_load_explicit(&header->newest, memory_order_relaxed)),
         .leases_max = door->config.leases_max,
+        .memory = header->memory,
+        .device_slot_bytes = header->device_slot_bytes,
     };
 
     for (unsigned i = 0; i < CONNECTIONS_MAX && info.consumer_count < RING_LEASES_MAX; i++) {
@@ -248,10 +257,15 @@ static void accept_one(struct door *door)
         struct connection *connection = &door->connections[i];
         if (connection->socket_fd >= 0)
             continue;
+        fork_guard_hold();
         int fd = accept4(door->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0)
-            return;
         fork_guard_add(fd);
+        fork_guard_let_go();
+        if (fd < 0) {
+            /* Without descriptors left the knocking does not stop; it can wait. */
+            door->rest_until_ns = clock_now_ns() + REST_MS * NS_PER_MS;
+            return;
+        }
         *connection =
             (struct connection){.socket_fd = fd, .pid = peer_pid(fd), .since_ns = clock_now_ns()};
         return;
@@ -284,6 +298,10 @@ static int look_at_the_clock(struct door *door)
     int timeout_ms = INT_MAX;
     int64_t revoke_ms = door->config.lease_ns_max / 4 / NS_PER_MS + 1;
 
+    if (now_ns >= door->rest_until_ns)
+        door->rest_until_ns = 0;
+    else
+        timeout_ms = REST_MS;
     for (unsigned i = 0; i < CONNECTIONS_MAX; i++) {
         struct connection *connection = &door->connections[i];
         if (connection->socket_fd < 0)
@@ -302,8 +320,10 @@ static int look_at_the_clock(struct door *door)
     return timeout_ms == INT_MAX ? -1 : timeout_ms;
 }
 
-static bool door_is_full(const struct door *door)
+static bool door_is_shut(const struct door *door)
 {
+    if (door->rest_until_ns != 0)
+        return true;
     for (unsigned i = 0; i < CONNECTIONS_MAX; i++) {
         if (door->connections[i].socket_fd < 0)
             return false;
@@ -318,7 +338,7 @@ static void fill_polls(const struct door *door, struct pollfd *polls)
     polls[POLL_STOP] = (struct pollfd){.fd = door->stop_fd, .events = POLLIN};
     polls[POLL_CROWD] = (struct pollfd){.fd = door->seats.crowd_fd, .events = POLLIN};
     polls[POLL_LISTENER] =
-        (struct pollfd){.fd = door_is_full(door) ? -1 : door->listener.fd, .events = POLLIN};
+        (struct pollfd){.fd = door_is_shut(door) ? -1 : door->listener.fd, .events = POLLIN};
     for (unsigned i = 0; i < CONNECTIONS_MAX; i++)
         polls[POLL_CONNECTIONS + i] =
             (struct pollfd){.fd = door->connections[i].socket_fd, .events = POLLIN};

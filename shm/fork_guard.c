@@ -41,25 +41,34 @@ static void install(void)
     pthread_atfork(before_fork, in_parent, in_child);
 }
 
-void fork_guard_add(int fd)
+void fork_guard_hold(void)
 {
     pthread_once(&once, install);
     pthread_mutex_lock(&lock);
-    if (guarded_count < GUARDED_MAX)
-        guarded[guarded_count++] = fd;
+}
+
+void fork_guard_let_go(void)
+{
     pthread_mutex_unlock(&lock);
 }
 
-void fork_guard_remove(int fd)
+void fork_guard_add(int fd)
 {
-    pthread_mutex_lock(&lock);
+    if (fd >= 0 && guarded_count < GUARDED_MAX)
+        guarded[guarded_count++] = fd;
+}
+
+void fork_guard_close(int fd)
+{
+    fork_guard_hold();
     for (unsigned i = 0; i < guarded_count; i++) {
         if (guarded[i] == fd) {
             guarded[i] = guarded[--guarded_count];
             break;
         }
     }
-    pthread_mutex_unlock(&lock);
+    close(fd);
+    fork_guard_let_go();
 }
 
 uint32_t fork_guard_generation(void)

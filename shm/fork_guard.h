@@ -12,11 +12,18 @@
 
 #include <stdint.h>
 
-/* Beyond 256 registered descriptors more are not guarded. */
+/*
+ * No fork happens between the two. Open a descriptor and add it in between, so that no child is
+ * born that has it and does not know; and call nothing there that may wait.
+ */
+void fork_guard_hold(void);
+void fork_guard_let_go(void);
+
+/* While held. Ignores -1. Beyond 256 registered descriptors more are not guarded. */
 void fork_guard_add(int fd);
 
-/* Call before closing the descriptor. */
-void fork_guard_remove(int fd);
+/* Closes a descriptor that was added. Not while held. */
+void fork_guard_close(int fd);
 
 /* Grows by one in each child. Differs from the remembered value: we are in a child. */
 uint32_t fork_guard_generation(void);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "shm/fork_guard.h"
 
 #define RETRY_NS (50 * NS_PER_MS)
@@ -38,8 +39,7 @@ static void hang_up(struct link *link)
 {
     if (link->socket_fd < 0 || is_parents(link))
         return;
-    fork_guard_remove(link->socket_fd);
-    close(link->socket_fd); /* also leaves the epoll set */
+    fork_guard_close(link->socket_fd); /* also leaves the epoll set */
     link->socket_fd = -1;
 }
 
@@ -67,17 +67,21 @@ static void detach(struct link *link, enum ring_link state, const char *reason)
     timerfd_settime(link->timer_fd, 0, &in_a_while, NULL);
 }
 
-static void refused(struct link *link, int status)
+static const char *meaning_of(int status)
 {
-    const char *why = "it gave no reason that this version knows";
+    if (status == -EPROTONOSUPPORT)
+        return "it speaks another ring version; run the same simcast version on both sides";
+    if (status == -EBUSY)
+        return "all its leases are taken; raise the producer's leases_max or stop a consumer";
+    if (status == -EPROTO)
+        return "its memory is not a ring";
+    return "it gave no reason that this version knows";
+}
+
+static void refused(struct link *link, const char *why)
+{
     char reason[LINK_REASON_BYTES];
 
-    if (status == -EPROTONOSUPPORT)
-        why = "it speaks another ring version; run the same simcast version on both sides";
-    else if (status == -EBUSY)
-        why = "all its leases are taken; raise the producer's leases_max or stop a consumer";
-    else if (status == -EPROTO)
-        why = "its memory is not a ring";
     snprintf(reason, sizeof(reason), "the producer at %s cannot be used: %s",
              link->address.sun_path, why);
     detach(link, RING_REFUSED, reason);
@@ -89,11 +93,15 @@ static void say_hello(struct link *link)
         .magic = HANDOFF_MAGIC,
         .version = RING_LAYOUT_VERSION,
         .kind = link->kind,
-        .leases = link->leases,
+        .leases = link->terms.leases,
     };
     char reason[LINK_REASON_BYTES];
-    int error = handoff_connect(&link->address, &link->socket_fd);
 
+    fork_guard_hold();
+    int error = handoff_connect(&link->address, &link->socket_fd);
+    if (error == 0)
+        fork_guard_add(link->socket_fd);
+    fork_guard_let_go();
     if (error == 0)
         error = handoff_send(link->socket_fd, &hello, sizeof(hello), NULL, 0);
     if (error < 0) {
@@ -102,7 +110,6 @@ static void say_hello(struct link *link)
         detach(link, RING_DETACHED, reason);
         return;
     }
-    fork_guard_add(link->socket_fd);
     watch(link, link->socket_fd);
 }
 
@@ -112,7 +119,18 @@ static int check_welcome(const struct link *link, const struct handoff_welcome *
         return -EPROTO;
     if (welcome->status != 0)
         return welcome->status;
-    return welcome->leases == link->leases ? 0 : -EPROTO;
+    return welcome->leases == link->terms.leases ? 0 : -EPROTO;
+}
+
+static void warn_of_pin(struct link *link)
+{
+    const char *why = link->attachment->pin.reason;
+
+    if (why[0] != '\0' && !link->pin_warned) {
+        log_warning("the frames from %s are not pinned, copies to the GPU are slower: %s",
+                    link->address.sun_path, why);
+        link->pin_warned = true;
+    }
 }
 
 static bool take_welcome(struct link *link)
@@ -120,6 +138,7 @@ static bool take_welcome(struct link *link)
     struct handoff_welcome welcome;
     int fds[HANDOFF_FDS];
     struct attachment *attachment;
+    const char *why = NULL;
     int error = handoff_receive(link->socket_fd, &welcome, sizeof(welcome), fds);
 
     if (error == -EAGAIN)
@@ -132,15 +151,16 @@ static bool take_welcome(struct link *link)
     if (error < 0)
         handoff_close_fds(fds);
     else
-        error = attachment_create(fds, link->leases, &attachment);
+        error = attachment_create(fds, &link->terms, &attachment, &why);
     if (error < 0) {
-        refused(link, error);
+        refused(link, why ? why : meaning_of(error));
         return false;
     }
     link->attachment = attachment;
     link->state = RING_ATTACHED;
     link->reason[0] = '\0';
     watch(link, attachment->wake_fd);
+    warn_of_pin(link);
     link_tell(link);
     return true;
 }
@@ -177,6 +197,8 @@ bool link_service(struct link *link)
 
 void link_tell(struct link *link)
 {
+    if (is_parents(link))
+        return; /* the descriptor's number may be another one's by now */
     if (link->state != RING_ATTACHED) {
         link->demand_unsent = true;
         return;
@@ -186,12 +208,12 @@ void link_tell(struct link *link)
 }
 
 int link_init(struct link *link, const struct sockaddr_un *address, enum ring_kind kind,
-              unsigned leases)
+              const struct attachment_terms *terms)
 {
     *link = (struct link){
         .address = *address,
         .kind = kind,
-        .leases = leases,
+        .terms = *terms,
         .socket_fd = -1,
         .demand.magic = HANDOFF_MAGIC,
         .fork_generation = fork_guard_generation(),

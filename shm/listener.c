@@ -51,12 +51,18 @@ static int lock_directory(const struct sockaddr_un *address, int *ret_fd)
     *strrchr(dir, '/') = '\0';
     if (mkdir(dir, 0770) < 0 && errno != EEXIST)
         return -errno;
+    /* Guarded, for a child that kept it would keep the lock. */
+    fork_guard_hold();
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fork_guard_add(fd);
+    fork_guard_let_go();
     if (fd < 0)
         return -errno;
-    if (flock(fd, LOCK_EX) < 0) {
+    while (flock(fd, LOCK_EX) < 0) {
         int error = -errno;
-        close(fd);
+        if (error == -EINTR)
+            continue;
+        fork_guard_close(fd);
         return error;
     }
     *ret_fd = fd;
@@ -73,16 +79,17 @@ int listener_open(struct listener *listener, const struct sockaddr_un *address)
     int error = lock_directory(address, &dir_fd);
     if (error < 0)
         return error;
+    fork_guard_hold();
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    fork_guard_add(fd);
+    fork_guard_let_go();
     error = fd < 0 ? -errno : bind_replacing_stale(fd, address);
     if (error == 0 && stat(address->sun_path, &status) == 0)
         listener->inode = status.st_ino;
     if (error == 0 && (chmod(address->sun_path, 0660) < 0 || listen(fd, 16) < 0))
         error = -errno;
-    close(dir_fd);
+    fork_guard_close(dir_fd);
     listener->fd = fd;
-    if (fd >= 0)
-        fork_guard_add(fd);
     if (error < 0)
         listener_close(listener);
     return error;
@@ -96,9 +103,7 @@ void listener_close(struct listener *listener)
     if (listener->inode != 0 && stat(listener->address.sun_path, &status) == 0 &&
         status.st_ino == listener->inode)
         unlink(listener->address.sun_path);
-    if (listener->fd >= 0) {
-        fork_guard_remove(listener->fd);
-        close(listener->fd);
-    }
+    if (listener->fd >= 0)
+        fork_guard_close(listener->fd);
     listener->fd = -1;
 }

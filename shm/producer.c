@@ -13,6 +13,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "shm/cuda_memory.h"
+#include "shm/cuda_pin.h"
 #include "shm/door.h"
 #include "shm/fork_guard.h"
 #include "shm/handoff.h"
@@ -21,6 +24,8 @@
 
 #define LEASES_DEFAULT 8
 #define SPARE_SLOTS 2 /* the newest, and one to write while every lease is out */
+
+#define RESERVE_BYTES (64 * 1024)
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -33,6 +38,10 @@ struct ring_producer {
     struct ring_header *header; /* the whole mapping */
     size_t mapping_bytes;
     int frames_fd;
+    char *payloads; /* slot k's is at k * payload_stride; a GPU's address on a cuda ring */
+    size_t payload_stride;
+    struct cuda_memory device;
+    struct cuda_pin pin;
     uint64_t seq;    /* of the newest published frame */
     uint32_t newest; /* its slot; meaningless while seq is 0 */
     bool loan_out;
@@ -103,10 +112,11 @@ int ring_loan(struct ring_producer *producer, struct ring_loan *ret_loan)
         struct ring_slot *memory = slot_at(producer, (uint32_t)slot);
         producer->loan_out = true;
         *ret_loan = (struct ring_loan){
-            .payload = (char *)memory + RING_PAYLOAD_OFFSET,
+            .payload = producer->payloads + (size_t)slot * producer->payload_stride,
             .payload_bytes_max = producer->header->payload_bytes_max,
             .user = memory->user,
             .slot = (uint32_t)slot,
+            .memory = producer->header->memory,
         };
         return 0;
     }
@@ -114,6 +124,8 @@ int ring_loan(struct ring_producer *producer, struct ring_loan *ret_loan)
 
 void ring_abandon(struct ring_producer *producer, const struct ring_loan *loan)
 {
+    if (producer->fork_generation != fork_guard_generation())
+        return; /* the loan is the parent's */
     producer->slot_seq[loan->slot] = 0;
     atomic_store_explicit(&slot_at(producer, loan->slot)->generation, 0, memory_order_release);
     producer->loan_out = false;
@@ -128,6 +140,8 @@ int64_t ring_publish(struct ring_producer *producer, const struct ring_loan *loa
     enum ring_stage stage =
         header->kind == RING_KIND_PACKETS ? RING_STAGE_PACKET_PUBLISHED : RING_STAGE_PUBLISHED;
 
+    if (producer->fork_generation != fork_guard_generation())
+        return -ESTALE;
     if (frame->payload_bytes > header->payload_bytes_max || frame->user_bytes > RING_USER_BYTES) {
         ring_abandon(producer, loan);
         return -EMSGSIZE;
@@ -159,12 +173,23 @@ int ring_producer_demand_fd(const struct ring_producer *producer)
     return door_demand_fd(producer->door);
 }
 
+const char *ring_producer_pin_reason(const struct ring_producer *producer)
+{
+    return producer->pin.reason;
+}
+
+const char *ring_cuda_reason(void)
+{
+    return cuda_driver_reason();
+}
+
 /* ---- open and close ------------------------------------------------------------------------ */
 
 struct geometry {
     unsigned slot_count;
     size_t slot_bytes;
     size_t mapping_bytes;
+    size_t device_slot_bytes; /* 0: payloads lie in the slots */
     unsigned leases_max;
 };
 
@@ -172,19 +197,42 @@ static int plan(const struct ring_producer_config *config, struct geometry *ret_
 {
     unsigned leases_max = config->leases_max ? config->leases_max : LEASES_DEFAULT;
 
-    if (config->lease_ns_max < 0 || leases_max > RING_LEASES_MAX ||
-        config->history > RING_SLOTS_MAX ||
+    if ((unsigned)config->memory > RING_MEMORY_CUDA ||
+        (config->memory == RING_MEMORY_CUDA && config->pin_for_cuda) || config->lease_ns_max < 0 ||
+        leases_max > RING_LEASES_MAX || config->history > RING_SLOTS_MAX ||
         leases_max + SPARE_SLOTS + config->history > RING_SLOTS_MAX ||
         config->payload_bytes_max == 0 || config->payload_bytes_max > SIZE_MAX / 4 / RING_SLOTS_MAX)
         return -EINVAL;
-    size_t pages = (config->payload_bytes_max + RING_PAGE_BYTES - 1) / RING_PAGE_BYTES;
+    size_t room = (config->payload_bytes_max + RING_PAGE_BYTES - 1) / RING_PAGE_BYTES;
+    room *= RING_PAGE_BYTES;
     struct geometry geometry = {
         .slot_count = leases_max + SPARE_SLOTS + config->history,
-        .slot_bytes = RING_PAYLOAD_OFFSET + pages * RING_PAGE_BYTES,
+        .slot_bytes = RING_PAYLOAD_OFFSET,
         .leases_max = leases_max,
     };
+    if (config->memory == RING_MEMORY_CUDA)
+        geometry.device_slot_bytes = room;
+    else
+        geometry.slot_bytes += room;
     geometry.mapping_bytes = RING_PAGE_BYTES + geometry.slot_count * geometry.slot_bytes;
     *ret_geometry = geometry;
+    return 0;
+}
+
+/* In pieces: fallocate undoes its work and gives up when a signal comes, as profilers send. */
+static int reserve(int fd, size_t bytes)
+{
+    size_t done = 0;
+
+    if (ftruncate(fd, (off_t)bytes) < 0)
+        return -errno;
+    while (done < bytes) {
+        size_t piece = bytes - done < RESERVE_BYTES ? bytes - done : RESERVE_BYTES;
+        if (fallocate(fd, 0, (off_t)done, (off_t)piece) == 0)
+            done += piece;
+        else if (errno != EINTR)
+            return -errno;
+    }
     return 0;
 }
 
@@ -197,9 +245,9 @@ static int create_memory(struct ring_producer *producer, size_t mapping_bytes)
     producer->frames_fd = memfd_create("simcast-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (producer->frames_fd < 0)
         return -errno;
-    if (ftruncate(producer->frames_fd, (off_t)mapping_bytes) < 0 ||
-        fallocate(producer->frames_fd, 0, 0, (off_t)mapping_bytes) < 0)
-        return errno == ENOMEM ? -ENOSPC : -errno;
+    int error = reserve(producer->frames_fd, mapping_bytes);
+    if (error < 0)
+        return error == -ENOMEM ? -ENOSPC : error;
     void *memory = mmap(NULL, mapping_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
                         producer->frames_fd, 0);
     if (memory == MAP_FAILED)
@@ -214,12 +262,40 @@ static int create_memory(struct ring_producer *producer, size_t mapping_bytes)
     return 0;
 }
 
-static void fill_header(struct ring_header *header, const struct ring_producer_config *config,
-                        const struct geometry *geometry)
+static int create_payloads(struct ring_producer *producer,
+                           const struct ring_producer_config *config,
+                           const struct geometry *geometry)
 {
+    if (config->memory == RING_MEMORY_CUDA) {
+        int error = cuda_memory_create(config->cuda_device,
+                                       geometry->slot_count * geometry->device_slot_bytes,
+                                       &producer->device);
+        if (error < 0)
+            return error;
+        producer->payloads = (char *)(uintptr_t)producer->device.address;
+        producer->payload_stride = geometry->device_slot_bytes;
+        return 0;
+    }
+    producer->payloads = (char *)producer->header + RING_PAGE_BYTES + RING_PAYLOAD_OFFSET;
+    producer->payload_stride = geometry->slot_bytes;
+    if (config->pin_for_cuda && !cuda_pin_init(&producer->pin, config->cuda_device,
+                                               producer->header, producer->mapping_bytes, false))
+        log_warning("the frames of '%s' are not pinned, copies from the GPU are slower: %s",
+                    config->stream, producer->pin.reason);
+    return 0;
+}
+
+static void fill_header(const struct ring_producer *producer,
+                        const struct ring_producer_config *config, const struct geometry *geometry)
+{
+    struct ring_header *header = producer->header;
+
     header->version = RING_LAYOUT_VERSION;
     header->kind = config->kind;
     header->slot_count = geometry->slot_count;
+    header->memory = config->memory;
+    header->device_slot_bytes = geometry->device_slot_bytes;
+    memcpy(header->device_uuid, producer->device.device.uuid.bytes, sizeof(header->device_uuid));
     header->slot_bytes = geometry->slot_bytes;
     header->payload_bytes_max = config->payload_bytes_max;
     header->epoch = (uint64_t)clock_wall_ns();
@@ -244,10 +320,13 @@ int ring_producer_open(const struct ring_producer_config *config,
     producer->frames_fd = -1;
     producer->fork_generation = fork_guard_generation();
     error = create_memory(producer, geometry.mapping_bytes);
+    if (error == 0)
+        error = create_payloads(producer, config, &geometry);
     if (error == 0) {
-        fill_header(producer->header, config, &geometry);
+        fill_header(producer, config, &geometry);
         door_config.header = producer->header;
         door_config.frames_fd = producer->frames_fd;
+        door_config.device_fd = config->memory == RING_MEMORY_CUDA ? producer->device.fd : -1;
         door_config.leases_max = geometry.leases_max;
         error = door_open(&door_config, &producer->door);
     }
@@ -265,6 +344,8 @@ void ring_producer_close(struct ring_producer *producer)
     if (!producer)
         return;
     door_close(producer->door);
+    cuda_pin_fini(&producer->pin);
+    cuda_memory_fini(&producer->device);
     if (producer->header)
         munmap(producer->header, producer->mapping_bytes);
     if (producer->frames_fd >= 0)

@@ -64,6 +64,12 @@ enum ring_kind {
 #define RING_FRAME_KEYFRAME 0x0001u  /* decodable alone; set it on every raw frame too */
 #define RING_FRAME_BOTTOM_UP 0x0002u /* the first row in memory is the bottom row */
 
+/* Where payloads lie. */
+enum ring_memory {
+    RING_MEMORY_HOST, /* in the ring's memfd */
+    RING_MEMORY_CUDA, /* on a GPU: payload pointers are CUDA device pointers, for the GPU alone */
+};
+
 enum ring_matrix { RING_MATRIX_SRGB, RING_MATRIX_BT601, RING_MATRIX_BT709 };
 enum ring_range { RING_RANGE_FULL, RING_RANGE_LIMITED };
 
@@ -108,18 +114,41 @@ struct ring_producer_config {
     unsigned leases_max;  /* sum over all consumers; 0: 8, at most RING_LEASES_MAX */
     int64_t lease_ns_max; /* a pin older than this is revoked; 0: never */
     unsigned history;     /* published slots kept beyond the newest for RING_NEXT; 0: none */
+    enum ring_memory memory;
+    int cuda_device; /* the GPU's number in this process, for memory and pin_for_cuda */
+    /*
+     * Of a host ring: pins its memory once (cuMemHostRegister), so that copies from the GPU land
+     * in a slot at the speed of the bus and may be asynchronous. Where that fails the ring works
+     * without; see ring_producer_pin_reason.
+     */
+    bool pin_for_cuda;
 };
 
 /*
  * Creates the ring: slots = leases_max + 2 + history, all memory reserved and touched here.
  * Starts one thread that serves the socket. On success the caller owns *ret_producer.
- * Errors: -EINVAL a bad name or size; -EADDRINUSE a living producer has this stream; -ENOSPC
- * memory cannot be reserved; -EACCES, -ENOENT, -ENAMETOOLONG the directory cannot be used;
- * -ENOMEM, -EMFILE, -EAGAIN (no thread).
- * Cost: touches all memory once (milliseconds per 10 MB).
+ *
+ * On a ring with RING_MEMORY_CUDA the payloads of all slots are one allocation on the GPU, mapped
+ * in its primary context, which the ring holds; ring_publish and the rest cost the same. CUDA is
+ * loaded (libcuda.so.1) only when this or pin_for_cuda asks for it.
+ *
+ * Errors: -EINVAL a bad name or size, or pin_for_cuda of a cuda ring; -EADDRINUSE a living producer
+ * has this stream; -ENOSPC memory cannot be reserved; -EACCES, -ENOENT, -ENAMETOOLONG the directory
+ * cannot be used; -ENOMEM, -EMFILE, -EAGAIN (no thread). Of CUDA: -ENODEV no driver or no such GPU,
+ * -EOPNOTSUPP it cannot share memory, -ENOMEM it has not enough, -EIO; ring_cuda_reason has the
+ * sentence. Cost: touches all memory once (milliseconds per 10 MB).
  */
 int ring_producer_open(const struct ring_producer_config *config,
                        struct ring_producer **ret_producer);
+
+/*
+ * What failed in CUDA, last on this thread, as a sentence for a person that says what to do; ""
+ * before any failure. Valid until the next one.
+ */
+const char *ring_cuda_reason(void);
+
+/* Why the ring is not pinned, as a sentence; "" when it is, or was not asked to be. */
+const char *ring_producer_pin_reason(const struct ring_producer *producer);
 
 /* Takes NULL. Removes the socket; consumers see the hang-up and may finish reading their views. */
 void ring_producer_close(struct ring_producer *producer);
@@ -127,8 +156,9 @@ void ring_producer_close(struct ring_producer *producer);
 struct ring_loan {
     void *payload; /* page-aligned, payload_bytes_max bytes, holds an older frame's bytes */
     size_t payload_bytes_max;
-    void *user; /* RING_USER_BYTES bytes of metadata to fill, if any */
+    void *user; /* RING_USER_BYTES bytes of metadata to fill, if any; always host memory */
     uint32_t slot;
+    enum ring_memory memory; /* what kind of pointer `payload` is */
 };
 
 /*
@@ -143,7 +173,10 @@ int ring_loan(struct ring_producer *producer, struct ring_loan *ret_loan);
 /*
  * Makes the loaned slot the newest frame and wakes the consumers that sleep. Sets frame->seq and
  * the PUBLISHED (packet ring: PACKET_PUBLISHED) stamp in the slot. Returns the new sequence
- * number, or -EMSGSIZE when payload_bytes or user_bytes do not fit (the loan is then abandoned).
+ * number, or -EMSGSIZE when payload_bytes or user_bytes do not fit (the loan is then abandoned),
+ * or -ESTALE in a child after fork(2), whose parent still has the loan.
+ * The payload must be complete: synchronize the stream that writes it, on a cuda ring and on a
+ * pinned one alike.
  * Cost: no system call unless a consumer sleeps (one eventfd write each).
  */
 int64_t ring_publish(struct ring_producer *producer, const struct ring_loan *loan,
@@ -179,6 +212,13 @@ struct ring_consumer_config {
     const char *stream; /* required */
     enum ring_kind kind;
     unsigned leases; /* views held at the same time; 0: 1, at most RING_CONSUMER_LEASES_MAX */
+    /*
+     * Says that this program looks at ring_view.memory. Otherwise a ring on a GPU is refused
+     * (RING_REFUSED) and never handed out as if it were host memory.
+     */
+    bool accept_cuda;
+    bool pin_for_cuda; /* as the producer's, for copies to the GPU; read-only */
+    int cuda_device;   /* for pin_for_cuda */
 };
 
 enum ring_policy {
@@ -189,7 +229,7 @@ enum ring_policy {
 enum ring_link {
     RING_DETACHED, /* no producer; trying again every 50 ms */
     RING_ATTACHED,
-    RING_REFUSED, /* the producer speaks another version or has no leases left; keeps trying */
+    RING_REFUSED, /* another version, no leases left, GPU memory out of reach; keeps trying */
 };
 
 /*
@@ -210,8 +250,8 @@ void ring_consumer_close(struct ring_consumer *consumer);
 int ring_consumer_fd(const struct ring_consumer *consumer);
 
 /*
- * Blocks until there is something to acquire or the link changed. Returns 0, -ETIMEDOUT, or
- * -EINTR. A negative timeout waits for ever.
+ * Blocks until there is something to acquire or the link changed. Returns 0, -ETIMEDOUT, -EINTR,
+ * or -ESTALE in a child after fork(2). A negative timeout waits for ever.
  *
  * When frames come with a rhythm it sleeps until shortly before the next is due, then spins on
  * the header: the frame is seen within a microsecond, and the producer needs no system call to
@@ -222,12 +262,14 @@ int ring_consumer_fd(const struct ring_consumer *consumer);
 int ring_consumer_wait(struct ring_consumer *consumer, int timeout_ms);
 
 struct ring_view {
-    const void *payload;     /* frame.payload_bytes bytes, read-only memory */
+    const void *payload;     /* frame.payload_bytes bytes, read-only memory; see `memory` */
     const void *user;        /* frame.user_bytes bytes */
     struct ring_frame frame; /* a copy, checked: sizes fit the slot */
     uint64_t epoch;          /* differs after each restart of the producer */
     uint64_t lost; /* frames of this epoch that this consumer missed just before this one */
     uint32_t lease;
+    enum ring_memory memory;
+    int cuda_device; /* RING_MEMORY_CUDA: the GPU's number in this process */
 };
 
 /*
@@ -243,7 +285,8 @@ int ring_acquire(struct ring_consumer *consumer, enum ring_policy policy,
                  struct ring_view *ret_view);
 
 /*
- * Unpins. Pointers of the view must not be used afterwards. Returns 0, or -ESTALE when the
+ * Unpins. Pointers of the view must not be used afterwards; on a cuda ring this includes the GPU:
+ * synchronize the stream that reads the payload first. Returns 0, or -ESTALE when the
  * producer had revoked the pin because it was too old: what was read of the frame since then may
  * be another frame's bytes, so discard it.
  */
@@ -261,6 +304,12 @@ enum ring_link ring_consumer_link(const struct ring_consumer *consumer);
  * valid until the next call on this consumer.
  */
 const char *ring_consumer_link_reason(const struct ring_consumer *consumer);
+
+/*
+ * Why the attached ring is not pinned, as a sentence; "" when it is, or was not asked to be.
+ * Valid until the next call on this consumer.
+ */
+const char *ring_consumer_pin_reason(const struct ring_consumer *consumer);
 
 /*
  * Sequence number of the newest frame of the attached producer, whether acquired or not; 0 when
@@ -290,6 +339,9 @@ struct ring_info {
     uint64_t epoch;
     uint64_t newest; /* sequence number */
     uint32_t leases_max;
+    uint32_t memory;            /* enum ring_memory */
+    uint64_t device_slot_bytes; /* of slot_count payloads on the GPU; 0 in host memory */
+    uint32_t reserved;
     uint32_t consumer_count;
     struct ring_consumer_info consumers[RING_LEASES_MAX];
 };

@@ -40,12 +40,22 @@ static struct seat *seat_at(struct seats *seats, unsigned i)
     return atomic_load_explicit(&seats->taken[i], memory_order_seq_cst);
 }
 
+/*
+ * seq_cst like the seats: a writer that saw an old limit after its odd mark, or after `newest`,
+ * would miss a consumer that attached and pinned, or slept, meanwhile. An acquire load may be
+ * satisfied before the store that stands above it.
+ */
+static unsigned limit_of(struct seats *seats)
+{
+    return atomic_load_explicit(&seats->limit, memory_order_seq_cst);
+}
+
 uint64_t seats_pinned(struct seats *seats)
 {
     uint64_t pinned = 0;
 
     enter(seats);
-    unsigned limit = atomic_load_explicit(&seats->limit, memory_order_acquire);
+    unsigned limit = limit_of(seats);
     for (unsigned i = 0; i < limit; i++) {
         struct seat *seat = seat_at(seats, i);
         for (unsigned k = 0; seat && k < seat->lease_count; k++) {
@@ -77,7 +87,7 @@ void seats_wake(struct seats *seats)
     unsigned sleepers = 0;
 
     enter(seats);
-    unsigned limit = atomic_load_explicit(&seats->limit, memory_order_acquire);
+    unsigned limit = limit_of(seats);
     for (unsigned i = 0; i < limit && sleepers < 2; i++) {
         struct seat *seat = seat_at(seats, i);
         if (seat && sleeps(seat)) {
@@ -111,7 +121,7 @@ int seats_put(struct seats *seats, struct seat *seat)
         /* Pairs with seat_at: the seat is complete. */
         atomic_store_explicit(&seats->taken[i], seat, memory_order_seq_cst);
         if (atomic_load_explicit(&seats->limit, memory_order_relaxed) <= i)
-            atomic_store_explicit(&seats->limit, i + 1, memory_order_release);
+            atomic_store_explicit(&seats->limit, i + 1, memory_order_seq_cst);
         return 0;
     }
     return -EBUSY;
