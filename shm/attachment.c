@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owns two mappings and the wake descriptor. Everything that comes from the producer is checked
- * here once, so that the rest of the consumer can index without asking again.
+ * Owns two mappings, a third on a GPU, and the wake descriptor. Everything that comes from the
+ * producer is checked here once, so that the rest of the consumer can index without asking again.
  */
 #include "shm/attachment.h"
 
@@ -28,17 +28,24 @@ static int read_geometry(struct attachment *attachment, const struct ring_header
 {
     uint64_t slot_bytes = header->slot_bytes;
     uint64_t payload_bytes_max = header->payload_bytes_max;
+    uint64_t device_slot_bytes = header->device_slot_bytes;
     uint32_t slot_count = header->slot_count;
+    uint32_t memory = header->memory;
 
     if (header->magic != RING_MAGIC)
         return -EPROTO;
-    if (header->version != RING_LAYOUT_VERSION)
+    if (header->version != RING_LAYOUT_VERSION || memory > RING_MEMORY_CUDA)
         return -EPROTONOSUPPORT;
     if (slot_count < 1 || slot_count > RING_SLOTS_MAX || slot_bytes % RING_PAGE_BYTES != 0 ||
-        slot_bytes <= RING_PAYLOAD_OFFSET || slot_bytes > file_bytes ||
-        payload_bytes_max > slot_bytes - RING_PAYLOAD_OFFSET ||
+        slot_bytes < RING_PAYLOAD_OFFSET || slot_bytes > file_bytes ||
         slot_bytes > (file_bytes - RING_PAGE_BYTES) / slot_count)
         return -EPROTO;
+    uint64_t room =
+        memory == RING_MEMORY_CUDA ? device_slot_bytes : slot_bytes - RING_PAYLOAD_OFFSET;
+    if (room == 0 || room > SIZE_MAX / 2 / RING_SLOTS_MAX || payload_bytes_max > room)
+        return -EPROTO;
+    attachment->memory = memory;
+    attachment->device_slot_bytes = device_slot_bytes;
     attachment->slot_bytes = slot_bytes;
     attachment->payload_bytes_max = payload_bytes_max;
     attachment->slot_count = slot_count;
@@ -72,8 +79,45 @@ static int map_leases(struct attachment *attachment, int fd)
     return 0;
 }
 
+static int import_payloads(struct attachment *attachment, int fd,
+                           const struct attachment_terms *terms, const char **ret_why)
+{
+    if (!terms->accept_cuda) {
+        *ret_why = "its payloads lie on a GPU and this program reads host memory only; run the "
+                   "producer with memory: host";
+        return -EOPNOTSUPP;
+    }
+    int error = cuda_memory_import(fd, attachment->header->device_uuid,
+                                   attachment->slot_count * attachment->device_slot_bytes,
+                                   &attachment->device);
+    if (error < 0) {
+        *ret_why = cuda_driver_reason();
+        return error;
+    }
+    attachment->payloads = (const char *)(uintptr_t)attachment->device.address;
+    attachment->payload_stride = attachment->device_slot_bytes;
+    return 0;
+}
+
+static int find_payloads(struct attachment *attachment, int device_fd,
+                         const struct attachment_terms *terms, const char **ret_why)
+{
+    if ((attachment->memory == RING_MEMORY_CUDA) != (device_fd >= 0))
+        return -EPROTO;
+    if (attachment->memory == RING_MEMORY_CUDA)
+        return import_payloads(attachment, device_fd, terms, ret_why);
+    attachment->payloads = (const char *)attachment->header + RING_PAGE_BYTES + RING_PAYLOAD_OFFSET;
+    attachment->payload_stride = attachment->slot_bytes;
+    if (terms->pin_for_cuda)
+        cuda_pin_init(&attachment->pin, terms->cuda_device, (void *)(uintptr_t)attachment->header,
+                      attachment->mapping_bytes, true);
+    return 0;
+}
+
 static void attachment_destroy(struct attachment *attachment)
 {
+    cuda_pin_fini(&attachment->pin);
+    cuda_memory_fini(&attachment->device);
     if (attachment->header)
         munmap((void *)(uintptr_t)attachment->header, attachment->mapping_bytes);
     if (attachment->leases)
@@ -104,13 +148,13 @@ void attachment_unview(struct attachment *attachment)
         attachment_destroy(attachment);
 }
 
-int attachment_create(const int fds[HANDOFF_FDS], unsigned lease_count,
-                      struct attachment **ret_attachment)
+int attachment_create(const int fds[HANDOFF_FDS], const struct attachment_terms *terms,
+                      struct attachment **ret_attachment, const char **ret_why)
 {
     struct attachment *attachment = calloc(1, sizeof(*attachment));
     int error = attachment ? 0 : -ENOMEM;
 
-    for (unsigned i = 0; i < HANDOFF_FDS; i++) {
+    for (unsigned i = 0; i < HANDOFF_FDS_HOST; i++) {
         if (fds[i] < 0)
             error = -EPROTO;
     }
@@ -120,9 +164,11 @@ int attachment_create(const int fds[HANDOFF_FDS], unsigned lease_count,
         error = map_frames(attachment, fds[HANDOFF_FD_FRAMES]);
     if (error == 0)
         error = map_leases(attachment, fds[HANDOFF_FD_LEASES]);
+    if (error == 0)
+        error = find_payloads(attachment, fds[HANDOFF_FD_DEVICE], terms, ret_why);
     if (error == 0) {
         attachment->wake_fd = fds[HANDOFF_FD_WAKE];
-        attachment->lease_count = lease_count;
+        attachment->lease_count = terms->leases;
     }
     for (unsigned i = 0; i < HANDOFF_FDS; i++) {
         if (fds[i] >= 0 && !(error == 0 && i == HANDOFF_FD_WAKE))
@@ -141,4 +187,9 @@ const struct ring_slot *attachment_slot(const struct attachment *attachment, uin
     const char *base = (const char *)attachment->header + RING_PAGE_BYTES;
 
     return (const struct ring_slot *)(base + slot * attachment->slot_bytes);
+}
+
+const void *attachment_payload(const struct attachment *attachment, uint32_t slot)
+{
+    return attachment->payloads + slot * attachment->payload_stride;
 }

@@ -21,6 +21,7 @@ struct door_config {
     struct sockaddr_un address;       /* handoff_address */
     const struct ring_header *header; /* the ring's; borrowed, must outlive the door */
     int frames_fd;                    /* handed to each consumer; borrowed likewise */
+    int device_fd;                    /* likewise, the GPU memory; -1: none */
     unsigned leases_max;
     int64_t lease_ns_max; /* 0: pins are never revoked */
 };

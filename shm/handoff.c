@@ -121,7 +121,7 @@ static unsigned collect_fds(struct msghdr *envelope, int fds[HANDOFF_FDS])
 int handoff_receive(int socket_fd, void *message, size_t message_bytes, int ret_fds[HANDOFF_FDS])
 {
     alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * HANDOFF_FDS)];
-    int fds[HANDOFF_FDS] = {-1, -1, -1};
+    int fds[HANDOFF_FDS] = {-1, -1, -1, -1};
     struct iovec part = {.iov_base = message, .iov_len = message_bytes};
     struct msghdr envelope = {
         .msg_iov = &part,

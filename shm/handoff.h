@@ -5,7 +5,8 @@
  *
  *   consumer -> producer   hello     who I am, which layout I read, how many leases I want
  *   producer -> consumer   welcome   status, and on success three descriptors by SCM_RIGHTS:
- *                                    frame memory, this consumer's lease page, its eventfd
+ *                                    frame memory, this consumer's lease page, its eventfd; and
+ *                                    a fourth when payloads lie on a GPU: their memory
  *   consumer -> producer   demand    whenever it changes: wanted, keyframe please, settings
  *
  * After the welcome the producer sends nothing more; a hang-up says that the peer is gone.
@@ -27,9 +28,10 @@
 
 #define HANDOFF_MAGIC UINT32_C(0x31484d53)         /* "SMH1" */
 #define HANDOFF_INQUIRY_MAGIC UINT32_C(0x31494d53) /* "SMI1" */
-#define HANDOFF_FDS 3
+#define HANDOFF_FDS 4
+#define HANDOFF_FDS_HOST 3 /* without HANDOFF_FD_DEVICE, which is -1 then */
 
-enum handoff_fd { HANDOFF_FD_FRAMES, HANDOFF_FD_LEASES, HANDOFF_FD_WAKE };
+enum handoff_fd { HANDOFF_FD_FRAMES, HANDOFF_FD_LEASES, HANDOFF_FD_WAKE, HANDOFF_FD_DEVICE };
 
 struct handoff_hello {
     uint32_t magic;   /* HANDOFF_MAGIC, or HANDOFF_INQUIRY_MAGIC: leases is then ignored */
@@ -57,7 +59,7 @@ static_assert(sizeof(struct handoff_hello) == 16, "layout");
 static_assert(sizeof(struct handoff_welcome) == 16, "layout");
 static_assert(sizeof(struct handoff_demand) == 56, "layout");
 static_assert(sizeof(struct ring_consumer_info) == 56, "layout");
-static_assert(sizeof(struct ring_info) == 48 + RING_LEASES_MAX * 56, "layout");
+static_assert(sizeof(struct ring_info) == 64 + RING_LEASES_MAX * 56, "layout");
 
 /* Fills the address of a stream's socket. Errors: -EINVAL, -ENAMETOOLONG. */
 int handoff_address(const char *dir, const char *stream, enum ring_kind kind,

@@ -7,6 +7,9 @@
  *   page 0                    struct ring_header
  *   page 1 + k * slot_pages   slot k: struct ring_slot in its first page, then the payload
  *
+ * With memory RING_MEMORY_CUDA a slot is its first page alone, and the payload of slot k lies at
+ * k * device_slot_bytes of one GPU allocation, which is handed over beside the frame memory.
+ *
  * The lease page (one sealed memfd per consumer, written by both sides): struct ring_leases.
  */
 #ifndef SIMCAST_SHM_LAYOUT_H
@@ -39,12 +42,14 @@ struct ring_header {
     uint32_t version;
     uint32_t kind;
     uint32_t slot_count;
-    uint32_t reserved;
+    uint32_t memory;     /* enum ring_memory: where payloads lie */
     uint64_t slot_bytes; /* from one slot to the next; a multiple of the page */
     uint64_t payload_bytes_max;
     uint64_t epoch; /* CLOCK_REALTIME ns when the producer opened the ring */
     char stream[RING_STREAM_BYTES];
-    uint8_t pad0[48];
+    uint8_t device_uuid[16];    /* the GPU that payloads lie on; 0 in host memory */
+    uint64_t device_slot_bytes; /* there from one payload to the next; 0 in host memory */
+    uint8_t pad0[24];
     alignas(64) _Atomic uint64_t newest; /* entry of the newest frame */
     uint8_t pad1[56];
     _Atomic uint64_t index[RING_INDEX_ENTRIES]; /* entry of seq at seq % RING_INDEX_ENTRIES */
@@ -88,6 +93,9 @@ static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
               "atomics in shared memory must be lock-free");
 static_assert(sizeof(struct ring_frame) == 112, "layout");
 static_assert(offsetof(struct ring_frame, stamp_ns) == 72, "layout");
+static_assert(offsetof(struct ring_header, memory) == 20, "layout");
+static_assert(offsetof(struct ring_header, device_uuid) == 80, "layout");
+static_assert(offsetof(struct ring_header, device_slot_bytes) == 96, "layout");
 static_assert(offsetof(struct ring_header, newest) == 128, "layout");
 static_assert(offsetof(struct ring_header, index) == 192, "layout");
 static_assert(sizeof(struct ring_header) <= RING_PAGE_BYTES, "layout");

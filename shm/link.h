@@ -12,12 +12,12 @@
 #include "shm/attachment.h"
 #include "shm/handoff.h"
 
-#define LINK_REASON_BYTES 256
+#define LINK_REASON_BYTES 512
 
 struct link {
     struct sockaddr_un address;
     enum ring_kind kind;
-    unsigned leases;
+    struct attachment_terms terms;
     int epoll_fd;
     int timer_fd;
     int socket_fd; /* -1: not connected */
@@ -25,6 +25,7 @@ struct link {
     struct attachment *attachment; /* NULL unless state is RING_ATTACHED */
     struct handoff_demand demand;  /* told on every attachment, and by link_tell */
     bool demand_unsent;
+    bool pin_warned;
     int64_t serviced_ns; /* when link_service last ran */
     uint32_t fork_generation;
     char reason[LINK_REASON_BYTES];
@@ -32,7 +33,7 @@ struct link {
 
 /* Opens the caller's `link` and tries to attach. Errors: -EMFILE; the link is then closed. */
 int link_init(struct link *link, const struct sockaddr_un *address, enum ring_kind kind,
-              unsigned leases);
+              const struct attachment_terms *terms);
 
 /* Frees everything but attachments whose views are still held (attachment_unview frees those). */
 void link_fini(struct link *link);
