@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All cases of simcast-bench; main.c runs them in this order. */
+#ifndef SIMCAST_BENCH_CASES_H
+#define SIMCAST_BENCH_CASES_H
+
+#include "bench/harness.h"
+
+extern const struct bench_case case_ring;
+
+static const struct bench_case *const bench_cases[] = {&case_ring};
+
+#define BENCH_CASE_COUNT (sizeof(bench_cases) / sizeof(bench_cases[0]))
+
+#endif
