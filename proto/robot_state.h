@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The robot's state of one instant, 224 bytes, as the reference simulator puts it into the user
- * metadata of each frame. Frames follow ROS REP-103 (x forward, y left, z up); radians, metres,
- * seconds; quaternions (x, y, z, w).
+ * The robot's state of one instant, 224 bytes: the payload of the state ring <stream>.state, and
+ * in the reference simulator the user metadata of each frame. Frames follow ROS REP-103 (x forward,
+ * y left, z up); radians, metres, seconds; quaternions (x, y, z, w).
  *
  * Joints: front left, front right, rear left, rear right; each hip, thigh, calf.
  *
@@ -29,7 +29,7 @@ struct robot_state {
     float joint_position_rad[ROBOT_JOINTS];
     float joint_velocity_radps[ROBOT_JOINTS];
     float command[3]; /* forward m/s, left m/s, turn rad/s as applied */
-    float reserved;
+    float alpha;      /* part of the policy that the operator wants applied, 0 to 1 */
     uint64_t step;
 };
 

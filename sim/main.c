@@ -23,6 +23,7 @@
 #include "sim/world.h"
 
 struct simulator {
+    struct robot_link *link;
     struct world *world;
     struct stream *stream;
     struct control *control;
@@ -67,9 +68,13 @@ static int start(struct simulator *simulator, const struct options *options)
         log_error("cannot start: %s", strerrordesc_np(-error));
         return error;
     }
+    error = robot_link_open(options->stream.dir, options->stream.name, &simulator->link);
+    if (error < 0)
+        return error;
     error = world_create(!options->stream.pattern, &simulator->world);
     if (error < 0)
         return error;
+    world_link(simulator->world, simulator->link);
     error = stream_create(&options->stream, simulator->world, &simulator->stream);
     if (error < 0)
         return error;
@@ -82,6 +87,7 @@ static void stop(struct simulator *simulator)
     control_destroy(simulator->control);
     stream_destroy(simulator->stream);
     world_destroy(simulator->world);
+    robot_link_close(simulator->link);
     if (simulator->timer_fd >= 0)
         close(simulator->timer_fd);
     if (simulator->signal_fd >= 0)

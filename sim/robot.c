@@ -17,7 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "sim/gait.h"
+#include "motion/gait.h"
 
 #define MODEL_NAME "quadruped.xml"
 #define FREE_JOINT_POSITIONS 7 /* the trunk's position and quaternion come first */
@@ -34,6 +34,11 @@ struct robot {
     mjData *data;
     struct gait gait;
     struct robot_input applied;
+    struct robot_drive drive;
+    bool driven;
+    double stiffness;            /* the model's own, of the gait */
+    double changed;              /* how much of a change between gait and drive is done, 0 to 1 */
+    double before[ROBOT_JOINTS]; /* the angles wanted when the change began */
     uint64_t steps;
 };
 
@@ -89,6 +94,7 @@ int robot_create(struct robot **ret_robot)
     }
     assert(robot->model->nu == ROBOT_JOINTS && robot->model->nq <= ROBOT_POSE_MAX);
     assert(llround(robot->model->opt.timestep * 1e9) == ROBOT_STEP_NS);
+    robot->stiffness = robot->model->actuator_gainprm[0];
     robot_reset(robot);
     *ret_robot = robot;
     return 0;
@@ -116,6 +122,33 @@ void robot_reset(struct robot *robot)
     memcpy(data->qpos + FREE_JOINT_POSITIONS, data->ctrl, ROBOT_JOINTS * sizeof(data->ctrl[0]));
     mj_forward(robot->model, data);
     memset(&robot->applied, 0, sizeof(robot->applied));
+    robot->changed = 1;
+}
+
+static void set_gains(mjModel *model, double stiffness, double damping)
+{
+    for (int i = 0; i < model->nu; i++) {
+        model->actuator_gainprm[i * mjNGAIN] = stiffness;
+        model->actuator_biasprm[i * mjNBIAS + 1] = -stiffness;
+        model->actuator_biasprm[i * mjNBIAS + 2] = -damping;
+    }
+}
+
+void robot_drive(struct robot *robot, const struct robot_drive *drive)
+{
+    if (robot->driven != (drive != NULL)) {
+        robot->driven = drive != NULL;
+        robot->changed = 0;
+        memcpy(robot->before, robot->data->ctrl, sizeof(robot->before));
+        gait_init(&robot->gait);
+    }
+    if (drive) {
+        robot->drive = *drive;
+        set_gains(robot->model, fmin(fmax(drive->stiffness_nm_per_rad, 0), ROBOT_STIFFNESS_MAX),
+                  fmin(fmax(drive->damping_nms_per_rad, 0), ROBOT_DAMPING_MAX));
+    } else {
+        set_gains(robot->model, robot->stiffness, 0);
+    }
 }
 
 /* The trunk's velocity in its own frame; MuJoCo gives the linear part in the world's. */
@@ -135,6 +168,25 @@ static void roll_and_pitch(const mjData *data, double *ret_roll, double *ret_pit
     *ret_pitch = asin(fmax(-1.0, fmin(1.0, 2 * (q[0] * q[2] - q[3] * q[1]))));
 }
 
+static void follow_gait(struct robot *robot, struct gait_input *input)
+{
+    mjData *data = robot->data;
+
+    body_velocity(data, input->measured);
+    input->measured[2] = data->qvel[5];
+    roll_and_pitch(data, &input->roll_rad, &input->pitch_rad);
+    gait_step(&robot->gait, input, 1e-9 * (double)ROBOT_STEP_NS, data->ctrl);
+}
+
+static void change_over(struct robot *robot)
+{
+    robot->changed = fmin(1, robot->changed + 1e-9 * (double)ROBOT_STEP_NS / ROBOT_CHANGE_S);
+    for (unsigned i = 0; i < ROBOT_JOINTS && robot->changed < 1; i++) {
+        mjtNum *wanted = &robot->data->ctrl[i];
+        *wanted = robot->before[i] + robot->changed * (*wanted - robot->before[i]);
+    }
+}
+
 void robot_step(struct robot *robot, const struct robot_input *input)
 {
     mjData *data = robot->data;
@@ -147,10 +199,11 @@ void robot_step(struct robot *robot, const struct robot_input *input)
             robot->applied.velocity[i] = 0;
         gait.command[i] = robot->applied.velocity[i];
     }
-    body_velocity(data, gait.measured);
-    gait.measured[2] = data->qvel[5];
-    roll_and_pitch(data, &gait.roll_rad, &gait.pitch_rad);
-    gait_step(&robot->gait, &gait, 1e-9 * (double)ROBOT_STEP_NS, data->ctrl);
+    if (robot->driven)
+        memcpy(data->ctrl, robot->drive.joint_position_rad, ROBOT_JOINTS * sizeof(data->ctrl[0]));
+    else
+        follow_gait(robot, &gait);
+    change_over(robot);
     mj_step(robot->model, data);
     robot->steps++;
 }
@@ -166,6 +219,7 @@ void robot_observe(const struct robot *robot, struct robot_state *ret_state)
         .sim_time_ns = (int64_t)robot->steps * ROBOT_STEP_NS,
         .step = robot->steps,
         .position_m = {data->qpos[0], data->qpos[1], data->qpos[2]},
+        .alpha = (float)robot->applied.alpha,
         .orientation_xyzw = {data->qpos[4], data->qpos[5], data->qpos[6], data->qpos[3]},
     };
     for (unsigned i = 0; i < 3; i++) {

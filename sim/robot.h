@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The simulated quadruped: quadruped.xml in MuJoCo, driven by the gait. One step is
- * ROBOT_STEP_NS of simulated time. Deterministic: the same inputs give the same motion.
+ * The simulated quadruped: quadruped.xml in MuJoCo, driven by the gait or by somebody else. One
+ * step is ROBOT_STEP_NS of simulated time. Deterministic: the same inputs give the same motion.
  *
  * Thread: all calls of one robot from one thread, except robot_model. Cost: a step is about
  * 50 us; nothing allocates after robot_create.
@@ -17,6 +17,9 @@
 
 #define ROBOT_STEP_NS INT64_C(2000000)
 #define ROBOT_POSE_MAX 64
+#define ROBOT_STIFFNESS_MAX 400.0
+#define ROBOT_DAMPING_MAX 5.0
+#define ROBOT_CHANGE_S 0.2
 
 struct robot;
 
@@ -44,6 +47,19 @@ void robot_destroy(struct robot *robot);
 
 /* Back to the origin, standing; simulated time and the step counter go on. */
 void robot_reset(struct robot *robot);
+
+/* Where somebody else wants the joints, in place of the built-in gait. */
+struct robot_drive {
+    double joint_position_rad[ROBOT_JOINTS];
+    double stiffness_nm_per_rad; /* cut to ROBOT_STIFFNESS_MAX */
+    double damping_nms_per_rad;  /* cut to ROBOT_DAMPING_MAX; the joints' own friction is extra */
+};
+
+/*
+ * From the next step on the joints follow `drive`; NULL: the gait. A change from one to the
+ * other is spread over ROBOT_CHANGE_S, so that nothing jerks.
+ */
+void robot_drive(struct robot *robot, const struct robot_drive *drive);
 
 void robot_step(struct robot *robot, const struct robot_input *input);
 

@@ -25,6 +25,7 @@ struct world {
     pthread_mutex_t lock;
     struct world_orders orders;     /* guarded by lock */
     struct world_snapshot snapshot; /* guarded by lock */
+    struct robot_link *link;        /* guarded by lock; NULL: none */
 };
 
 static void take_snapshot(const struct world *world, const struct world_orders *orders,
@@ -41,8 +42,21 @@ static void take_snapshot(const struct world *world, const struct world_orders *
     ret_snapshot->state.cmd_seq = orders->cmd_seq;
 }
 
-static void step(struct world *world, const struct world_orders *orders)
+/* Whoever drives the joints in this step: the action ring while it may, else our own gait. */
+static void choose_driver(struct robot *robot, struct robot_link *link,
+                          const struct world_orders *orders)
 {
+    struct robot_drive drive;
+    bool driven = !robot_has_fallen(robot) &&
+                  robot_link_drive(link, (enum gate_mode)orders->mode, clock_now_ns(), &drive);
+
+    robot_drive(robot, driven ? &drive : NULL);
+}
+
+static void step(struct world *world, const struct world_orders *orders, struct robot_link *link)
+{
+    if (world->robot && link)
+        choose_driver(world->robot, link, orders);
     if (world->robot)
         robot_step(world->robot, &orders->input);
     else
@@ -70,22 +84,26 @@ static void *run(void *argument)
     struct world *world = argument;
     struct world_snapshot snapshot = {0};
     struct world_orders orders;
+    struct robot_link *link;
     uint32_t resets = 0;
     int64_t next_ns = clock_now_ns();
 
     while (!atomic_load_explicit(&world->stop, memory_order_relaxed)) {
         pthread_mutex_lock(&world->lock);
         orders = world->orders;
+        link = world->link;
         pthread_mutex_unlock(&world->lock);
         if (orders.resets != resets)
             reset(world);
         resets = orders.resets;
         if (!orders.paused)
-            step(world, &orders);
+            step(world, &orders, link);
         take_snapshot(world, &orders, &snapshot);
         pthread_mutex_lock(&world->lock);
         world->snapshot = snapshot;
         pthread_mutex_unlock(&world->lock);
+        if (link)
+            robot_link_publish(link, &snapshot.state);
 
         next_ns += ROBOT_STEP_NS;
         int64_t now_ns = clock_now_ns();
@@ -131,6 +149,13 @@ void world_destroy(struct world *world)
     robot_destroy(world->robot);
     pthread_mutex_destroy(&world->lock);
     free(world);
+}
+
+void world_link(struct world *world, struct robot_link *link)
+{
+    pthread_mutex_lock(&world->lock);
+    world->link = link;
+    pthread_mutex_unlock(&world->lock);
 }
 
 void world_order(struct world *world, const struct world_orders *orders)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "sim/robot.h"
+#include "sim/robot_link.h"
 
 struct world;
 
@@ -38,6 +39,13 @@ int world_create(bool with_body, struct world **ret_world);
 
 /* Takes NULL. Ends and joins the thread. */
 void world_destroy(struct world *world);
+
+/*
+ * From the next step on the world publishes each step's state on `link` and lets a body follow
+ * the actions that come from there, as far as link and orders allow. Borrowed until the world is
+ * destroyed.
+ */
+void world_link(struct world *world, struct robot_link *link);
 
 /* Replaces the orders; they hold from the next step on. */
 void world_order(struct world *world, const struct world_orders *orders);

@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import sys
 
-FOLDERS = ["base", "proto", "shm", "safety", "bus", "encoder", "daemon", "sim", "cli", "tests"]
+FOLDERS = ["base", "proto", "shm", "safety", "motion", "bus", "encoder", "daemon", "hal", "sim", "cli",
+           "tests"]
 C_FLAGS = ["-xc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
 CXX_FLAGS = ["-xc++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
 

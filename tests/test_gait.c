@@ -6,7 +6,7 @@
 
 #include <check.h>
 
-#include "sim/gait.h"
+#include "motion/gait.h"
 #include "tests/support.h"
 
 #define STEP_S 0.002

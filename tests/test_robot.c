@@ -10,6 +10,7 @@
 #include <check.h>
 
 #include "base/clock.h"
+#include "motion/gait.h"
 #include "sim/kinematic.h"
 #include "sim/robot.h"
 
@@ -176,6 +177,69 @@ START_TEST(it_walks_up_the_ramp_and_jumps_off_its_end)
 }
 END_TEST
 
+/* A control loop elsewhere, 100 times a second: the gait over what the robot says of itself. */
+static void drive_from_outside(struct gait *gait, unsigned step)
+{
+    struct robot_drive drive = {.stiffness_nm_per_rad = 170, .damping_nms_per_rad = 0.5};
+    struct gait_input input = {.alpha = 1};
+    const double *q = state.orientation_xyzw;
+
+    if (step % 5 != 0)
+        return;
+    for (unsigned i = 0; i < 3; i++)
+        input.command[i] = (double)state.command[i];
+    input.measured[0] = (double)state.linear_velocity_mps[0];
+    input.measured[1] = (double)state.linear_velocity_mps[1];
+    input.measured[2] = (double)state.angular_velocity_radps[2];
+    input.roll_rad = atan2(2 * (q[3] * q[0] + q[1] * q[2]), 1 - 2 * (q[0] * q[0] + q[1] * q[1]));
+    input.pitch_rad = asin(2 * (q[3] * q[1] - q[2] * q[0]));
+    gait_step(gait, &input, 0.01, drive.joint_position_rad);
+    robot_drive(robot, &drive);
+}
+
+START_TEST(it_walks_when_driven_from_outside_and_when_its_driver_is_lost)
+{
+    struct robot_input input = told(0.4, 0, 0);
+    struct gait gait;
+
+    gait_init(&gait);
+    for (unsigned step = 0; step < 10 * STEPS_PER_S; step++) {
+        drive_from_outside(&gait, step);
+        robot_step(robot, &input);
+        robot_observe(robot, &state);
+        ck_assert(!robot_has_fallen(robot));
+    }
+    ck_assert_double_eq_tol(state.position_m[0], 4.0, 0.6);
+    robot_drive(robot, NULL);
+    struct trip trip = walk(&input, 5);
+    ck_assert(!trip.fell);
+    ck_assert_double_eq_tol(trip.forward_m, 2.0, 0.4);
+}
+END_TEST
+
+START_TEST(a_change_of_driver_does_not_jerk_the_joints)
+{
+    struct robot_input input = told(0, 0, 0);
+    struct robot_drive drive = {.stiffness_nm_per_rad = 170};
+    double crouch_rad[3];
+
+    walk(&input, 1);
+    gait_leg_angles(0, (double[3]){0, GAIT_HIP_M, -0.22}, crouch_rad);
+    for (unsigned i = 0; i < ROBOT_JOINTS; i++)
+        drive.joint_position_rad[i] = i % 3 == 0 ? 0 : crouch_rad[i % 3];
+    for (unsigned turn = 0; turn < 4; turn++) {
+        robot_drive(robot, turn % 2 == 0 ? &drive : NULL);
+        for (unsigned step = 0; step < STEPS_PER_S; step++) {
+            robot_step(robot, &input);
+            robot_observe(robot, &state);
+            for (unsigned i = 0; i < ROBOT_JOINTS; i++)
+                ck_assert_float_lt(fabsf(state.joint_velocity_radps[i]), 8.0F);
+        }
+        ck_assert_double_eq_tol(state.position_m[2], turn % 2 == 0 ? 0.24 : 0.3, 0.03);
+    }
+}
+END_TEST
+
 START_TEST(the_same_commands_give_the_same_motion)
 {
     struct robot_input input = told(0.4, 0.1, 0.5);
@@ -227,6 +291,8 @@ int main(void)
     tcase_add_test(tcase, sudden_reversals_do_not_topple_it);
     tcase_add_test(tcase, it_walks_up_the_ramp_and_jumps_off_its_end);
     tcase_add_test(tcase, a_reset_puts_it_back_on_its_feet_while_time_goes_on);
+    tcase_add_test(tcase, it_walks_when_driven_from_outside_and_when_its_driver_is_lost);
+    tcase_add_test(tcase, a_change_of_driver_does_not_jerk_the_joints);
     tcase_add_test(tcase, the_same_commands_give_the_same_motion);
     tcase_add_test(tcase, the_point_goes_where_it_is_told);
     suite_add_tcase(suite, tcase);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Works on the caller's memory alone, on the thread of the physics; cannot fail. */
-#include "sim/gait.h"
+/* Works on the caller's memory alone, on any thread; cannot fail. */
+#include "motion/gait.h"
 
 #include <math.h>
 #include <stddef.h>

@@ -10,8 +10,8 @@
  *
  * Thread: the owner's. Cost: no allocation, about 1 us.
  */
-#ifndef SIMCAST_SIM_GAIT_H
-#define SIMCAST_SIM_GAIT_H
+#ifndef SIMCAST_MOTION_GAIT_H
+#define SIMCAST_MOTION_GAIT_H
 
 #include <stdbool.h>
 
