@@ -267,8 +267,7 @@ START_TEST(a_consumer_cannot_write_resize_or_unseal_the_frames)
     ck_assert_int_eq(mprotect(view, 4096, PROT_READ | PROT_WRITE), -1);
     ck_assert_int_eq(ftruncate(fds[HANDOFF_FD_LEASES], 0), -1);
     munmap(view, 4096);
-    for (unsigned i = 0; i < HANDOFF_FDS; i++)
-        close(fds[i]);
+    handoff_close_fds(fds);
     close(fd);
 }
 END_TEST
@@ -298,8 +297,7 @@ START_TEST(a_scribbled_lease_page_costs_its_owner_and_nobody_else)
         fallocate(fds[HANDOFF_FD_LEASES], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), 0);
     publish(1, 0); /* the page is empty now, not gone */
     munmap(page, 4096);
-    for (unsigned i = 0; i < HANDOFF_FDS; i++)
-        close(fds[i]);
+    handoff_close_fds(fds);
     close(fd);
     ring_consumer_close(honest);
 }
@@ -367,12 +365,12 @@ START_TEST(a_consumer_refuses_memory_that_is_not_a_sealed_ring)
             WAIT_UNTIL((ring_acquire(consumer, RING_LATEST, &view), poll(&knock, 1, 0) == 1), 2));
         int peer = accept(listener, NULL, NULL);
         int memory = memfd_create("fake", MFD_ALLOW_SEALING);
-        int fds[HANDOFF_FDS] = {memory, memory, memory};
+        int fds[HANDOFF_FDS_HOST] = {memory, memory, memory};
         ck_assert_int_eq(ftruncate(memory, 1 << 20), 0);
         if (round == 1) /* sealed, but what it says is nonsense */
             ck_assert_int_eq(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK), 0);
         ck_assert(WAIT_UNTIL(handoff_receive(peer, &hello, sizeof(hello), NULL) == 0, 2));
-        ck_assert_int_eq(handoff_send(peer, &welcome, sizeof(welcome), fds, HANDOFF_FDS), 0);
+        ck_assert_int_eq(handoff_send(peer, &welcome, sizeof(welcome), fds, HANDOFF_FDS_HOST), 0);
         ck_assert(WAIT_UNTIL((ring_acquire(consumer, RING_LATEST, &view) == -EPIPE &&
                               ring_consumer_link(consumer) == RING_REFUSED),
                              2));

@@ -30,22 +30,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ring_header seed = {.magic = RING_MAGIC, .version = RING_LAYOUT_VERSION};
     uint8_t bytes[FILE_BYTES] = {0};
+    struct attachment_terms terms = {.leases = 1};
     struct attachment *attachment;
+    const char *why;
     static uint8_t last; /* kept, so that the reads below are made */
 
     /* The magic stays, so that the fuzzer spends its time behind it. */
     memcpy(bytes, &seed, 12);
     memcpy(bytes + 12, data, size < FILE_BYTES - 12 ? size : FILE_BYTES - 12);
     int fds[HANDOFF_FDS] = {sealed_memory(bytes, sizeof(bytes)), sealed_memory(bytes, 0),
-                            eventfd(0, EFD_NONBLOCK)};
-    if (attachment_create(fds, 1, &attachment) < 0)
+                            eventfd(0, EFD_NONBLOCK), -1};
+    if (attachment_create(fds, &terms, &attachment, &why) < 0)
         return 0;
     for (uint32_t i = 0; i < attachment->slot_count; i++) {
         const struct ring_slot *slot = attachment_slot(attachment, i);
         last = slot->user[RING_USER_BYTES - 1];
         if (attachment->payload_bytes_max > 0)
-            last = ((const uint8_t *)slot)[RING_PAYLOAD_OFFSET + attachment->payload_bytes_max - 1];
+            last = ((const uint8_t *)attachment_payload(attachment,
+                                                        i))[attachment->payload_bytes_max - 1];
     }
-    attachment_destroy(attachment);
+    attachment_orphan(attachment);
     return 0;
 }
