@@ -1,97 +1,32 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""simcastd end to end: the real process, a legacy frame slot, a real nats-server, real sockets.
+"""simcastd end to end: HTTP, video, the WebSocket protocol, start and stop.
 
-  tests/e2e_daemon.py BUILDDIR [CASE]...
+  tests/e2e_daemon.py BUILDDIR [WORD]...
 
-Each case starts its own simcastd.
+Each case starts its own simcastd, fed by a legacy frame slot or by simulator and encoder.
 """
 import contextlib
 import json
 import os
 import pathlib
-import shutil
 import signal
 import socket
 import struct
-import subprocess
-import sys
 import tempfile
 import time
-import traceback
 
-from daemon_kit import Daemon, Slot, free_port, h264_like, wait_until
-from nats import Nats, NatsServer
-from ws import (BINARY, CONTINUATION, H264, JPEG, PING, TEXT, Clock, Closed, FrameInfo, Refused,
-                Telemetry, Video, WebSocket)
+from daemon_cases import (NATS_PORT, Stack, case, check, check_order, equal, on_nats, run_cases,
+                          simcastd, streaming)
+from daemon_kit import Slot, free_port, h264_like, wait_until
+from nats import NatsServer
+from ws import (BINARY, CONTINUATION, H264, JPEG, PING, TEXT, Clock, FrameInfo, Refused, Telemetry,
+                Video)
 
-NATS_PORT = free_port()
 FIXED_PORT = free_port()
-ACTIONS = ["set_cmd_vel", "set_alpha", "set_skill", "pause", "reset", "load_robot", "unload_robot",
-           "set_mode", "load_policy", "list_policies", "estop", "estop_clear", "camera", "settings"]
-DATA = {"set_alpha": {"alpha": 0.5}, "camera": {"position": [1, 2, 3], "lookat": [0, 0, 0]},
-        "settings": {"codec": "jpeg", "jpeg_quality": 70, "stream_fps": 30,
-                     "camera_res": "640x480", "h264_bitrate": 4, "h264_preset": "ultrafast"}}
-MOTION = {"action": "set_cmd_vel", "cmd_seq": 5, "data": {"linear_x": 0.4, "linear_y": 0.0,
-                                                          "angular_z": 0.1}}
-FAST_GATE = {"SDR_VIDEO_GATE_HOLD_MS": "300", "SDR_VIDEO_GATE_ESTOP_MS": "900"}
-
-PROGRAM = None
-cases = []
 
 
-def case(function):
-    cases.append(function)
-    return function
-
-
-def check(condition, message):
-    if not condition:
-        raise AssertionError(message)
-
-
-def equal(got, expected, what):
-    check(got == expected, f"{what}: expected {expected!r}, got {got!r}")
-
-
-def simcastd(*arguments, **options):
-    return Daemon(PROGRAM, *arguments, **options)
-
-
-@contextlib.contextmanager
-def streaming(*arguments, make=None, fps=30, **options):
-    """simcastd and a slot that plays."""
-    with simcastd(*arguments, **options) as daemon, Slot(daemon.slot_path) as slot:
-        slot.play(fps, make)
-        check(daemon.wait_health(lambda health: health["frames_broadcast"] > 0),
-              "no frame was taken from the slot:\n" + daemon.log)
-        yield daemon, slot
-
-
-@contextlib.contextmanager
-def on_nats(*subjects, **options):
-    """The same with a nats-server, and a program on it that hears `subjects`."""
-    with NatsServer(NATS_PORT) as server, \
-            streaming("--bus", f"nats://127.0.0.1:{NATS_PORT}", **options) as (daemon, slot):
-        check(daemon.wait_health(lambda health: health["bus"] == "connected"), "no bus")
-        with Nats(NATS_PORT, *subjects) as nats:
-            yield daemon, slot, nats, server
-
-
-def armed(daemon):
-    check(daemon.wait_health(lambda health: health["gate"] == "ARMED"), "the gate stayed closed")
-
-
-def check_order(videos):
-    """A gap in frame_seq stands only right before a keyframe; nothing comes twice."""
-    check(videos and videos[0].keyframe, "the first frame is no keyframe")
-    for before, after in zip(videos, videos[1:]):
-        check(after.frame_seq > before.frame_seq, "frame_seq ran backwards")
-        check(after.frame_seq == before.frame_seq + 1 or after.keyframe,
-              f"gap from {before.frame_seq} to {after.frame_seq} without a keyframe")
-
-
-# ---- HTTP ----------------------------------------------------------------------------------
+# HTTP
 
 
 @case
@@ -215,7 +150,7 @@ def other_paths_are_no_websocket():
             equal(refused.status, 404, "status")
 
 
-# ---- video ---------------------------------------------------------------------------------
+# video
 
 
 @case
@@ -337,43 +272,7 @@ def a_garbled_slot_is_survived():
         check(daemon.health()["packets_malformed"] >= 4, "garbage is counted")
 
 
-# ---- the ring ------------------------------------------------------------------------------
-
-
-class Stack:
-    """Simulator (test pattern), encoder and simcastd in one directory; each can be restarted."""
-
-    def __init__(self, *daemon_arguments):
-        self.directory = tempfile.mkdtemp(prefix="simcast-e2e-")
-        self.build = PROGRAM.parent.parent
-        self.children = {}
-        for name in ("sim", "encoder"):
-            self.start(name)
-        self.daemon = simcastd(*daemon_arguments, directory=self.directory)
-
-    def start(self, name):
-        command = [self.build / name / f"simcast-{name}", "--ipc-dir", self.directory]
-        if name == "sim":
-            command += ["--pattern", "--size", "320x240", "--fps", "60"]
-        self.children[name] = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-
-    def kill(self, name):
-        self.children[name].kill()
-        self.children[name].wait()
-
-    def restart_daemon(self):
-        self.daemon.process.kill()
-        self.daemon.wait()
-        self.daemon = simcastd(directory=self.directory)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.daemon.__exit__()
-        for name in self.children:
-            self.kill(name)
-        shutil.rmtree(self.directory, ignore_errors=True)
+# the ring
 
 
 @case
@@ -447,7 +346,7 @@ def video_is_back_within_two_seconds_after_any_kill():
             check(video.keyframe and video.received - began < 2, "simcastd")
 
 
-# ---- the protocol --------------------------------------------------------------------------
+# the protocol
 
 
 @case
@@ -541,276 +440,7 @@ def a_missed_frame_is_told_to_v2_clients():
         check(told > 10, f"only {told} were missed; the case proves nothing")
 
 
-# ---- telemetry -----------------------------------------------------------------------------
-
-
-@case
-def telemetry_goes_to_all_clients_as_it_came():
-    with on_nats() as (daemon, _, nats, _server), daemon.connect() as first, \
-            daemon.connect() as second:
-        check(daemon.wait_health(lambda h: h["clients"] == 2), "two clients")
-        payloads = {"telemetry.training.metrics": b'{"step": 1,  "fps":30.0}',
-                    "telemetry.safety.state": b'{"state_id":7,"mode":"ARMED"}',
-                    "telemetry.odd": b"\x00\xff not json",
-                    "telemetry.big": os.urandom(65536)}
-        for subject, payload in payloads.items():
-            nats.publish(subject, payload)
-        for client in (first, second):
-            for subject, payload in payloads.items():
-                equal(client.telemetry(subject).payload, payload, subject)
-
-
-@case
-def telemetry_that_is_too_long_is_dropped_and_counted():
-    with on_nats() as (daemon, _, nats, _server), daemon.connect() as client:
-        nats.publish("telemetry.big", bytes(65537))
-        nats.publish("telemetry.small", b"{}")
-        equal(client.receive(Telemetry).subject, "telemetry.small", "what came")
-        equal(daemon.health()["telemetry_too_long"], 1, "counted")
-
-
-@case
-def a_stalled_clients_telemetry_is_bounded():
-    with on_nats(environment={"SDR_BROADCAST_CAPACITY": "8"},
-                 make=lambda n: {"payload": os.urandom(100000)}) as (daemon, _, nats, _server), \
-            daemon.connect(receive_buffer=4096) as stalled, daemon.connect() as good:
-        good.receive(Video)
-        check(daemon.wait_health(lambda h: h["client_lag_total"] > 0, 10), "never stalled")
-        for number in range(100):
-            nats.publish("telemetry.count", {"n": number})
-        got = [good.telemetry("telemetry.count").json["n"] for _ in range(100)]
-        equal(got, list(range(100)), "the good client's messages")
-        check(daemon.wait_health(lambda h: h["telemetry_dropped"] >= 50), "counted")
-        left = [m.json["n"] for m in stalled.receive_all(1)
-                if isinstance(m, Telemetry) and m.subject == "telemetry.count"]
-        equal(left[-8:], list(range(92, 100)), "the newest are kept")
-
-
-# ---- commands ------------------------------------------------------------------------------
-
-
-@case
-def every_action_reaches_its_subject_as_it_came():
-    with on_nats("command.genesis.>") as (daemon, _, nats, _server), daemon.connect() as client:
-        client.receive(Video)
-        armed(daemon)
-        for number, action in enumerate(ACTIONS):
-            message = json.dumps({"action": action, "cmd_seq": number, "ttl_ms": 500,
-                                  "data": DATA.get(action, {})}).encode() + b"  "
-            client.send(b"\x04" + message)
-            subject = f"command.genesis.{action}"
-            equal(nats.receive(subject)[1], message, action)
-        equal(daemon.health()["commands_passed"], len(ACTIONS), "counted")
-
-
-@case
-def refused_commands_are_answered_and_counted():
-    bad = [(b"not json", "unknown", None), (b"[]", "unknown", None), (b"{}", "unknown", None),
-           (b'{"action":"fly","cmd_seq":9}', "unknown", 9),
-           (b'{"action":"fly.>\\r\\nPUB x","cmd_seq":10}', "unknown", 10),
-           (b'{"action":"set_alpha","cmd_seq":11,"data":{"alpha":7}}', "set_alpha", 11),
-           (b'{"action":"set_cmd_vel","cmd_seq":12,"data":{"linear_x":"1"}}', "set_cmd_vel", 12),
-           (b'{"action":"set_cmd_vel","cmd_seq":12,"data":{"linear_x":1e999}}', "unknown", None),
-           (b'{"action":"settings","cmd_seq":13,"data":{"codec":"vp9"}}', "settings", 13),
-           (b'{"action":"reset","cmd_seq":-1}', "reset", None)]
-    with on_nats("command.genesis.>") as (daemon, _, nats, _server), daemon.connect() as client:
-        for json_text, action, cmd_seq in bad:
-            client.send(b"\x04" + json_text)
-            ack = client.telemetry("telemetry.command.ack").json
-            equal((ack["action"], ack["cmd_seq"], ack["status"]), (action, cmd_seq, "error"),
-                  json_text)
-            check(ack["detail"], "a reason")
-        equal(daemon.health()["commands_refused"], len(bad), "counted")
-        client.send_command("reset", 99)
-        subjects = [nats.receive()[0]]
-        while subjects[-1] != "command.genesis.reset":
-            subjects.append(nats.receive()[0])
-        equal(set(subjects), {"command.genesis.force_idr", "command.genesis.reset"}, "subjects")
-
-
-@case
-def connecting_asks_for_a_keyframe_once_per_half_second():
-    with on_nats("command.genesis.force_idr", make=h264_like(10 ** 9)) as (
-            daemon, _, nats, _server):
-        with daemon.connect() as one, daemon.connect() as two:
-            one.send(b"\x03")
-            two.send(b"\x03")
-            began = time.monotonic()
-            equal(nats.receive()[1], b'{"cmd_seq":0}', "payload")
-            nats.receive()
-            apart = time.monotonic() - began
-            check(0.4 < apart < 1, f"the second request came after {apart:.2f} s")
-
-
-@case
-def commands_while_the_bus_is_away_are_refused():
-    with on_nats() as (daemon, _, _nats, server), daemon.connect() as client:
-        client.receive(Video)
-        server.stop()
-        check(daemon.wait_health(lambda h: h["bus"] == "connecting"), "noticed")
-        equal(daemon.get("/readyz")[0], 503, "/readyz")
-        client.send_command("reset", 1)
-        ack = client.telemetry("telemetry.command.ack").json
-        equal((ack["status"], ack["detail"]), ("error", "the bus is away"), "ack")
-        server.start()
-        check(daemon.wait_health(lambda h: h["bus"] == "connected", 15), "back")
-        with Nats(NATS_PORT, "command.genesis.>") as nats:
-            client.send_command("pause", 2)
-            equal(nats.receive()[0], "command.genesis.pause", "only the new command")
-
-
-@case
-def a_stop_while_the_bus_is_away_is_sent_when_it_is_back():
-    with on_nats() as (daemon, _, _nats, server), daemon.connect() as client:
-        client.receive(Video)
-        server.stop()
-        check(daemon.wait_health(lambda h: h["bus"] == "connecting"), "noticed")
-        client.send_command("estop", 1)
-        client.telemetry("telemetry.command.ack")
-        equal(daemon.health()["gate"], "ESTOP", "gate")
-        # Listen from the server's first moment: the stop comes as soon as simcastd is back.
-        server.start()
-        with Nats(NATS_PORT, "command.genesis.estop") as nats:
-            stop = json.loads(nats.receive(seconds=15)[1])
-            equal(stop["_safety"], "estop", "the stop")
-
-
-# ---- the gate ------------------------------------------------------------------------------
-
-
-@case
-def motion_passes_only_while_the_picture_is_fresh():
-    with on_nats("command.genesis.>", "telemetry.safety.video_gate", environment=FAST_GATE) as (
-            daemon, slot, nats, _server), daemon.connect() as client:
-        client.receive(Video)
-        armed(daemon)
-        client.send_json(MOTION)
-        equal(json.loads(nats.receive("command.genesis.set_cmd_vel")[1]), MOTION, "motion")
-
-        slot.pause()
-        paused = time.monotonic()
-        hold = json.loads(nats.receive("command.genesis.set_cmd_vel")[1])
-        check(0.2 < time.monotonic() - paused < 0.6, "hold after 300 ms")
-        zero = {"linear_x": 0.0, "linear_y": 0.0, "angular_z": 0.0}
-        equal(hold, {"action": "set_cmd_vel", **zero, "data": zero, "_safety": "hold"}, "hold")
-        gate = json.loads(nats.receive("telemetry.safety.video_gate")[1])
-        equal((gate["gated"], gate["mode"]), (True, "HOLD"), "video_gate on the bus")
-        check(300 <= gate["stale_ms"] < 600, f"stale_ms {gate['stale_ms']}")
-        equal(client.telemetry("telemetry.safety.video_gate").json["mode"], "HOLD", "to clients")
-
-        for action in ("set_cmd_vel", "set_alpha", "set_skill"):
-            client.send_command(action, 20, alpha=0.5)
-            ack = client.telemetry("telemetry.command.ack").json
-            equal((ack["action"], ack["status"], ack["detail"]), (action, "error", "no_video"),
-                  "refusal")
-        client.send_command("pause", 21)
-        client.send_command("reset", 22)
-        for action in ("pause", "reset"):
-            equal(nats.receive()[0], f"command.genesis.{action}", "what always passes")
-
-        stop = json.loads(nats.receive("command.genesis.estop")[1])
-        check(0.8 < time.monotonic() - paused < 1.3, "stop after 900 ms")
-        equal(stop, {"action": "estop", "reason": "video_timeout",
-                     "data": {"reason": "video_timeout"}, "_safety": "estop"}, "estop")
-        gate = json.loads(nats.receive("telemetry.safety.video_gate")[1])
-        equal((gate["gated"], gate["mode"]), (True, "ESTOP"), "video_gate")
-
-        slot.play()
-        equal(json.loads(nats.receive("telemetry.safety.video_gate")[1]), {"gated": False}, "back")
-        equal(client.telemetry("telemetry.safety.video_gate",
-                               where=lambda m: not m.json["gated"]).json, {"gated": False}, "back")
-        client.send_json(MOTION)
-        equal(client.telemetry("telemetry.command.ack").json["status"], "error", "latched")
-        client.send_command("estop_clear", 30)
-        equal(nats.receive()[0], "command.genesis.estop_clear", "clear")
-        client.send_json(MOTION)
-        equal(json.loads(nats.receive("command.genesis.set_cmd_vel")[1]), MOTION, "motion again")
-
-
-@case
-def the_default_gate_holds_after_one_second_and_stops_after_five():
-    with on_nats("command.genesis.>") as (daemon, slot, nats, _server), daemon.connect() as client:
-        client.receive(Video)
-        armed(daemon)
-        slot.pause()
-        paused = time.monotonic()
-        nats.receive("command.genesis.set_cmd_vel", 3)
-        check(0.9 < time.monotonic() - paused < 1.4, "hold")
-        nats.receive("command.genesis.estop", 6)
-        check(4.9 < time.monotonic() - paused < 5.5, "stop")
-
-
-@case
-def the_gate_watches_a_legacy_simulator_with_nobody_connected():
-    with on_nats("command.genesis.>", environment=FAST_GATE) as (daemon, slot, nats, _server):
-        armed(daemon)
-        slot.pause()
-        equal(json.loads(nats.receive("command.genesis.set_cmd_vel", 1)[1])["_safety"], "hold",
-              "hold")
-        equal(json.loads(nats.receive("command.genesis.estop", 2)[1])["_safety"], "estop", "stop")
-
-
-@case
-def a_pressed_stop_passes_and_latches():
-    with on_nats("command.genesis.>") as (daemon, _, nats, _server), daemon.connect() as client:
-        client.receive(Video)
-        armed(daemon)
-        client.send_command("estop", 1, reason="test")
-        nats.receive("command.genesis.estop")
-        client.send_json(MOTION)
-        equal(client.telemetry("telemetry.command.ack").json["detail"], "operator", "refusal")
-        messages = nats.receive_all(0.3)
-        equal([m[0] for m in messages if m[0] != "command.genesis.force_idr"], [],
-              "nothing more on the bus")
-        client.send_command("estop_clear", 2)
-        nats.receive("command.genesis.estop_clear")
-        armed(daemon)
-
-
-@case
-def a_stop_by_somebody_else_closes_the_gate():
-    with on_nats() as (daemon, _, nats, _server), daemon.connect() as client:
-        client.receive(Video)
-        armed(daemon)
-        nats.publish("command.genesis.estop", b"")
-        check(daemon.wait_health(lambda h: h["gate"] == "ESTOP"), "stopped")
-        nats.publish("command.genesis.estop_clear", {"cmd_seq": 1})
-        armed(daemon)
-
-
-@case
-def foreign_motion_is_countered_while_the_gate_is_closed():
-    with on_nats("command.genesis.set_cmd_vel", environment=FAST_GATE) as (
-            daemon, slot, nats, _server), daemon.connect() as client:
-        client.receive(Video)
-        armed(daemon)
-        nats.publish("command.genesis.set_cmd_vel", MOTION)
-        equal(nats.receive_all(0.2), [], "while open")
-        slot.pause()
-        nats.receive("command.genesis.set_cmd_vel")  # the gate's own hold
-        ends = time.monotonic() + 0.5
-        sent = 0
-        while time.monotonic() < ends:
-            nats.publish("command.genesis.set_cmd_vel", MOTION if sent % 2 else b"garbage")
-            sent += 1
-            time.sleep(0.01)
-        holds = nats.receive_all(0.2)
-        check(4 <= len(holds) <= 6, f"{len(holds)} zero commands against {sent} in 0.5 s")
-        for _, payload in holds:
-            equal(json.loads(payload)["_safety"], "hold", "zero command")
-
-
-@case
-def settings_and_acks_of_an_existing_client_work():
-    with on_nats("command.genesis.settings") as (daemon, _, nats, _server), \
-            daemon.connect() as client:
-        client.send_command("settings", 1, **DATA["settings"])
-        equal(json.loads(nats.receive()[1])["data"], DATA["settings"], "settings")
-        nats.publish("telemetry.command.ack", {"action": "settings", "cmd_seq": 1, "status": "ok"})
-        equal(client.telemetry("telemetry.command.ack").json["status"], "ok", "the sim's answer")
-
-
-# ---- start, stop, faults -------------------------------------------------------------------
+# start, stop, faults
 
 
 @case
@@ -916,30 +546,4 @@ def systemd_hears_of_it():
             hear("STOPPING=1")
 
 
-def run(function):
-    name = function.__name__.replace("_", " ")
-    try:
-        function()
-    except Exception as error:  # a case may fail in any way; the others still run
-        if not isinstance(error, AssertionError):
-            traceback.print_exc(file=sys.stdout)
-        print(f"not ok {name}: {error!r}", flush=True)
-        return False
-    print(f"ok {name}", flush=True)
-    return True
-
-
-def main():
-    global PROGRAM
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    PROGRAM = pathlib.Path(sys.argv[1]).resolve() / "daemon" / "simcastd"
-    if not PROGRAM.exists():
-        sys.exit(f"{PROGRAM} is missing: build it first")
-    wanted = sys.argv[2:]
-    chosen = [f for f in cases if not wanted or any(w in f.__name__ for w in wanted)]
-    sys.exit(0 if all([run(function) for function in chosen]) else 1)
-
-
-if __name__ == "__main__":
-    main()
+run_cases(__doc__)

@@ -78,6 +78,16 @@ class Nats:
             if subject in (None, message[0]) and where(message[1]):
                 return message
 
+    def receive_each(self, *subjects, seconds=5):
+        """The next payload of each subject, in whatever order they come: {subject: payload}."""
+        deadline = time.monotonic() + seconds
+        payloads = {}
+        while len(payloads) < len(subjects):
+            subject, payload = self.receive(None, deadline - time.monotonic())
+            if subject in subjects:
+                payloads.setdefault(subject, payload)
+        return payloads
+
     def receive_all(self, seconds):
         deadline = time.monotonic() + seconds
         messages = []
