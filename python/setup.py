@@ -22,11 +22,15 @@ SOURCES = [
     *sorted((ROOT / "python").glob("*.c")),
 ]
 
+HEADERS = [str(path) for folder in ("base", "proto", "python", "shm")
+           for path in (ROOT / folder).glob("*.h")]
+
 VERSION = re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text("utf-8")).group(1)
 
 ring = Extension(
     "simcast._ring",
     sources=[str(path) for path in SOURCES],
+    depends=HEADERS,
     include_dirs=[str(ROOT)],
     libraries=["z"],
     define_macros=[("Py_LIMITED_API", STABLE_ABI), ("_GNU_SOURCE", None)],

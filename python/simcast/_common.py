@@ -32,8 +32,9 @@ def ipc_dir_or_default(ipc_dir: str | os.PathLike[str] | None) -> str:
 
 def array_over(exporter: Any) -> "Pixels":
     """A numpy array over the exporter's memory; a memoryview where numpy is not installed."""
+    view = memoryview(exporter)  # raises BufferError, where numpy would make an array of objects
     try:
         import numpy  # pylint: disable=import-outside-toplevel
     except ImportError:
-        return memoryview(exporter)  # type: ignore[return-value]
-    return numpy.asarray(exporter)
+        return view  # type: ignore[return-value]
+    return numpy.asarray(view)
