@@ -5,6 +5,7 @@
  * and the next one taken.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,16 +74,21 @@ struct snapshot {
 
 static int take_frame(struct snapshot *snapshot, const struct ring_view *view)
 {
-    int error = still_init(&snapshot->still, &view->frame, view->payload);
+    const struct ring_frame *frame = &view->frame;
+    int error = still_init(&snapshot->still, frame, view->payload);
 
-    if (error == -EPROTONOSUPPORT || error == -EPROTO)
-        log_error(
-            "ring snapshot: %s.frames holds a %ux%u picture of %s with a stride of %u and %llu "
-            "bytes, which %s",
-            snapshot->stream, view->frame.width, view->frame.height, pixel_name(view->frame.fourcc),
-            view->frame.stride_bytes, (unsigned long long)view->frame.payload_bytes,
-            error == -EPROTO ? "do not fit each other: repair its producer"
-                             : "cannot be written to a file");
+    if (error == -EPROTO) {
+        log_error("ring snapshot: %s.frames holds a picture of %" PRIu32 "x%" PRIu32
+                  " pixels (%s) with a stride of %" PRIu32 " in %" PRIu64
+                  " bytes, which cannot be: repair its producer",
+                  snapshot->stream, frame->width, frame->height, pixel_name(frame->fourcc),
+                  frame->stride_bytes, frame->payload_bytes);
+    }
+    if (error == -EPROTONOSUPPORT) {
+        log_error("ring snapshot: %s.frames holds pixels of fourcc 0x%08" PRIx32
+                  " (%s) or an odd size, which this program cannot convert",
+                  snapshot->stream, frame->fourcc, pixel_name(frame->fourcc));
+    }
     return error;
 }
 
@@ -144,15 +150,18 @@ static int try_one(struct snapshot *snapshot)
 static void explain_timeout(const struct snapshot *snapshot)
 {
     const char *kind = survey_kind_name(snapshot->kind);
+    const char *reason = ring_consumer_link_reason(snapshot->ring);
 
+    /* A connection that nobody accepts yet gives no reason. */
     if (ring_consumer_link(snapshot->ring) != RING_ATTACHED)
-        log_error("ring snapshot: %s", ring_consumer_link_reason(snapshot->ring));
+        log_error("ring snapshot: %s",
+                  reason[0] != '\0' ? reason
+                                    : "the producer does not answer: is it stopped or hung?");
     else
-        log_error(
-            "ring snapshot: the producer of %s.%s published no %s within %llu s: is it paused, "
-            "or does it wait for its own input?",
-            snapshot->stream, kind, snapshot->seen ? "new picture" : "picture",
-            (unsigned long long)snapshot->timeout_s);
+        log_error("ring snapshot: the producer of %s.%s published no %s within %" PRIu64
+                  " s: is it paused, or does it wait for its own input?",
+                  snapshot->stream, kind, snapshot->seen ? "new picture" : "picture",
+                  snapshot->timeout_s);
 }
 
 static int take(struct snapshot *snapshot)

@@ -48,36 +48,45 @@ struct source {
 
 /* ---- where pictures come from ------------------------------------------------------------- */
 
+/* The file's bytes; an empty file is an invalid argument to mmap. */
+static int map_file(const char *path, const uint8_t **ret_bytes, size_t *ret_count)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    void *bytes = MAP_FAILED;
+    if (fstat(fd, &status) == 0)
+        bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    int error = bytes == MAP_FAILED ? -errno : 0;
+    close(fd);
+    if (error < 0)
+        return error;
+    *ret_bytes = bytes;
+    *ret_count = (size_t)status.st_size;
+    return 0;
+}
+
 static int map_input(struct source *source)
 {
     const char *path = source->options.input;
     struct h264_unit unit;
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    int error = fd < 0 || fstat(fd, &status) < 0 ? -errno : 0;
+    int error = map_file(path, &source->stream, &source->stream_bytes);
 
-    if (error == 0) {
-        void *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        error = bytes == MAP_FAILED ? -errno : 0;
-        if (error == 0) {
-            source->stream = bytes;
-            source->stream_bytes = (size_t)status.st_size;
-        }
-    }
-    if (fd >= 0)
-        close(fd);
     if (error < 0) {
         log_error("source: cannot read %s: %s", path, strerrordesc_np(-error));
-    } else if (h264_unit_next(source->stream, source->stream_bytes, 0, &unit) == 0) {
+        return error;
+    }
+    if (h264_unit_next(source->stream, source->stream_bytes, 0, &unit) == 0) {
         log_error("source: %s holds no H.264 picture: expected a byte stream (Annex-B), such as "
                   "ffmpeg -f h264 writes",
                   path);
-        error = -EINVAL;
+        return -EINVAL;
     }
-    return error;
+    return 0;
 }
 
-/* Enough for the largest picture that the slot can hold; a larger one says so when it is coded. */
 static int make_still(struct source *source)
 {
     source->still = (struct still){

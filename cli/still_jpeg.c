@@ -72,7 +72,7 @@ static void compress_rows(struct jpeg_compress_struct *compress, const struct st
     jpeg_finish_compress(compress);
 }
 
-int still_jpeg(const struct still *still, int quality, uint8_t *bytes, size_t bytes_max,
+int still_jpeg(const struct still *still, int quality, void *bytes, size_t bytes_max,
                size_t *ret_bytes)
 {
     struct compression compression = {

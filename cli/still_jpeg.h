@@ -13,7 +13,7 @@
  * Compresses into `bytes`; alpha is left out. Sets *ret_bytes to the size.
  * Errors: -EMSGSIZE it does not fit bytes_max; -EIO what libjpeg said, which was logged.
  */
-int still_jpeg(const struct still *still, int quality, uint8_t *bytes, size_t bytes_max,
+int still_jpeg(const struct still *still, int quality, void *bytes, size_t bytes_max,
                size_t *ret_bytes);
 
 #endif
