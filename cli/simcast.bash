@@ -1,20 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of simcast for bash.
 
+# Names of rings, as their sockets are called.
+_simcast_rings() {
+    local socket
+    for socket in "${SIMCAST_IPC_DIR:-/dev/shm/sdr_os_ipc}"/*.{frames,packets,state,actions}; do
+        [[ -S $socket ]] && echo "${socket##*/}"
+    done
+}
+
+# Completes a path.
+_simcast_files() {
+    compopt -o filenames
+    mapfile -t COMPREPLY < <(compgen -f -- "$1")
+}
+
+_simcast_ring() {
+    case $COMP_CWORD:${COMP_WORDS[2]} in
+    2:*) echo list watch snapshot bench --help ;;
+    *:list) echo --json --ipc-dir --help ;;
+    3:watch | 3:snapshot) _simcast_rings ;;
+    *:watch) echo --seconds --ipc-dir --help ;;
+    *:snapshot) echo --timeout --ipc-dir --help ;;
+    esac
+}
+
 _simcast() {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local words="demo --help --version"
+    local words="demo ring source --help --version"
 
-    if ((COMP_CWORD > 1)) && [[ ${COMP_WORDS[1]} == demo ]]; then
-        case $previous in
-        --codec) words="h264 jpeg" ;;
-        --log-level) words="error warning info debug" ;;
-        --size) words="640x480 1280x720 1920x1080" ;;
-        --fps | --port | --seconds) words="" ;;
-        *) words="--pattern --nats --port --codec --size --fps --log-level --seconds --json --help" ;;
+    if ((COMP_CWORD > 1)); then
+        case ${COMP_WORDS[1]}:$previous in
+        *:--codec) words="h264 jpeg" ;;
+        *:--log-level) words="error warning info debug" ;;
+        *:--size) words="640x480 1280x720 1920x1080" ;;
+        *:--fps | *:--port | *:--seconds | *:--seed | *:--timeout) words="" ;;
+        *:--ipc-dir | *:--legacy | *:--input) _simcast_files "$word" && return ;;
+        demo:*) words="--pattern --nats --port --codec --size --fps --log-level --seconds --json --help" ;;
+        ring:*)
+            if ((COMP_CWORD == 4)) && [[ ${COMP_WORDS[2]} == snapshot && $word != -* ]]; then
+                _simcast_files "$word" && return
+            fi
+            words=$(_simcast_ring)
+            ;;
+        source:*) words="--legacy --ring --size --fps --seconds --ipc-dir --codec --input --no-crc --garble --seed --help" ;;
+        *) words="" ;;
         esac
-    elif ((COMP_CWORD > 1)); then
-        words=""
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
