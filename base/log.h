@@ -29,7 +29,7 @@ void log_init(const char *program, enum log_level level);
 /* Parses "error", "warning", "info" or "debug". Returns 0, or -EINVAL and leaves ret_level. */
 int log_level_parse(const char *text, enum log_level *ret_level);
 
-#define LOG_PRINTF(fmt_index) __attribute__((format(printf, fmt_index, fmt_index + 1)))
+#define LOG_PRINTF(fmt_index) __attribute__((format(printf, (fmt_index), (fmt_index) + 1)))
 
 void log_error(const char *format, ...) LOG_PRINTF(1);
 void log_warning(const char *format, ...) LOG_PRINTF(1);

@@ -322,7 +322,9 @@ int ring_release(struct ring_consumer *consumer, const struct ring_view *view)
 
 static int sleep_until(const struct ring_consumer *consumer, int64_t until_ns)
 {
-    struct pollfd wake = {.fd = consumer->link.epoll_fd, .events = POLLIN};
+    const struct link *link = &consumer->link;
+    struct pollfd wakes[] = {{.fd = link->epoll_fd, .events = POLLIN},
+                             {.fd = link->socket_fd, .events = POLLIN}};
     int64_t left_ns = until_ns - clock_now_ns();
     struct timespec timeout = {0};
 
@@ -330,7 +332,11 @@ static int sleep_until(const struct ring_consumer *consumer, int64_t until_ns)
         timeout.tv_sec = left_ns / NS_PER_S;
         timeout.tv_nsec = left_ns % NS_PER_S;
     }
-    int ready = ppoll(&wake, 1, until_ns == INT64_MAX ? NULL : &timeout, NULL);
+    /* A wake-up through an epoll set passes two wait queues: while attached, poll what matters. */
+    if (link->state == RING_ATTACHED)
+        wakes[0].fd = link->attachment->wake_fd;
+    int ready = ppoll(wakes, link->state == RING_ATTACHED ? 2 : 1,
+                      until_ns == INT64_MAX ? NULL : &timeout, NULL);
     if (ready < 0)
         return -errno;
     return ready > 0 ? 0 : -ETIMEDOUT;
@@ -351,7 +357,7 @@ static void relax_processor(void)
 }
 
 /* Spins until a frame is there or the time is over; while we do, nobody needs to wake us. */
-static bool spin_until(struct ring_consumer *consumer, int64_t give_up_ns)
+static bool spin(struct ring_consumer *consumer, int64_t spin_ns_max)
 {
     struct ring_leases *leases = consumer->link.attachment->leases;
     int64_t begin_ns = clock_now_ns();
@@ -359,7 +365,7 @@ static bool spin_until(struct ring_consumer *consumer, int64_t give_up_ns)
     bool there = frame_is_there(consumer);
 
     atomic_store_explicit(&leases->waiting, 0, memory_order_seq_cst);
-    while (!there && now_ns < give_up_ns) {
+    while (!there && now_ns - begin_ns < spin_ns_max) {
         for (unsigned i = 0; i < SPINS_PER_LOOK && !there; i++) {
             relax_processor();
             there = frame_is_there(consumer);
@@ -380,7 +386,8 @@ static int wait_with_rhythm(struct ring_consumer *consumer, int64_t deadline_ns)
     struct rhythm_plan plan;
 
     if (consumer->link.state != RING_ATTACHED || !rhythm_plan(&consumer->rhythm, &plan) ||
-        plan.give_up_ns > deadline_ns || plan.give_up_ns <= clock_now_ns())
+        plan.wake_ns + plan.spin_ns_max > deadline_ns ||
+        plan.wake_ns + plan.spin_ns_max <= clock_now_ns())
         return -ETIMEDOUT;
     if (!consumer->slack_set)
         prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);
@@ -388,7 +395,7 @@ static int wait_with_rhythm(struct ring_consumer *consumer, int64_t deadline_ns)
     int error = sleep_until(consumer, plan.wake_ns);
     if (error != -ETIMEDOUT)
         return error;
-    return spin_until(consumer, plan.give_up_ns) ? 0 : -ETIMEDOUT;
+    return spin(consumer, plan.spin_ns_max) ? 0 : -ETIMEDOUT;
 }
 
 int ring_consumer_wait(struct ring_consumer *consumer, int timeout_ms)

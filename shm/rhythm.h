@@ -3,10 +3,10 @@
  * Predicts when the next frame of a regular source arrives, and how long before that it is worth
  * to be awake. Pure: no clock, no I/O.
  *
- * It learns the period from the producer's own stamps, so the consumer's lateness does not
- * disturb it. The guard, the time between waking and the frame, follows what waking really
- * costs on this machine: it grows when the frame was there first, and shrinks when the consumer
- * spun for long.
+ * Phase and period are learnt from the producer's own stamps, so the consumer's lateness does not
+ * disturb them, and a single late frame hardly does. The guard, the time between the wake-up that
+ * we ask for and the frame, follows what waking really costs on this machine: it is moved so that
+ * the spinning takes 1/64 of a period on the average.
  *
  * Internal to shm/. Thread: the consumer's. Cost: nanoseconds.
  */
@@ -16,24 +16,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Spinning may take this part of a period, and so of a core, at most: 1/40 = 2.5%. */
-#define RHYTHM_SPIN_PERIODS 40
+/* One wait spins for 1/16 of a period at most; the mean is kept at 1/64, 1.6% of a core. */
+#define RHYTHM_SPIN_PERIODS_MAX 16
+#define RHYTHM_SPIN_PERIODS_MEAN 64
 
 /* Zero-initialised: nothing known yet. */
 struct rhythm {
     uint64_t seq;
-    int64_t stamp_ns;  /* of that frame */
-    int64_t period_ns; /* running mean; 0: unknown */
+    int64_t phase_ns;  /* when that frame was due */
+    int64_t period_ns; /* 0: unknown */
     int64_t guard_ns;
-    unsigned steady; /* frames in a row that came when expected */
+    unsigned steady; /* frames in a row that came when expected, less those that did not */
 };
 
 /* Tells of a frame that was acquired. */
 void rhythm_observe(struct rhythm *rhythm, uint64_t seq, int64_t stamp_ns);
 
 struct rhythm_plan {
-    int64_t wake_ns;    /* sleep until then */
-    int64_t give_up_ns; /* spin until then at most */
+    int64_t wake_ns;     /* sleep until then */
+    int64_t spin_ns_max; /* then spin for that long at most */
 };
 
 /* Returns false when there is no rhythm to rely on: just sleep. */

@@ -255,7 +255,7 @@ int ring_consumer_fd(const struct ring_consumer *consumer);
  *
  * When frames come with a rhythm it sleeps until shortly before the next is due, then spins on
  * the header: the frame is seen within a microsecond, and the producer needs no system call to
- * wake us. The spinning is bounded to 2.5% of the period, and ends when the rhythm does; then
+ * wake us. The spinning takes 1.6% of a core on the average, and ends when the rhythm does; then
  * this is a plain poll. It sets the calling thread's timer slack to 1 us (prctl(2)), without
  * which every sleep would end 50 us late.
  */
