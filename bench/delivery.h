@@ -24,7 +24,7 @@
 enum delivery_rhythm {
     DELIVERY_STEADY, /* one every gap */
     DELIVERY_RANDOM, /* gaps without memory (exponential), gap_ns on average, 5 * gap_ns at most */
-    DELIVERY_SPIN,   /* one every gap, and the sender spins instead of sleeping */
+    DELIVERY_SPIN,   /* one every gap; the sender spins until then, each side on its own core */
     DELIVERY_FLOOD,  /* as fast as it goes */
 };
 

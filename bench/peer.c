@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sched.h>
+
 #include "base/clock.h"
 
 void *peer_share(size_t bytes)
@@ -83,6 +85,24 @@ int peer_join(struct peer *peer, int timeout_ms)
     if (killed)
         return killed;
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPIPE;
+}
+
+void peer_stay_on_core(unsigned nth)
+{
+    static cpu_set_t allowed; /* before the first call; children inherit it with us */
+    static bool known;
+    cpu_set_t one;
+
+    if (!known)
+        known = sched_getaffinity(0, sizeof(allowed), &allowed) == 0;
+    CPU_ZERO(&one);
+    for (int core = 0; known && core < CPU_SETSIZE; core++) {
+        if (!CPU_ISSET(core, &allowed) || nth-- > 0)
+            continue;
+        CPU_SET(core, &one);
+        sched_setaffinity(0, sizeof(one), &one);
+        return;
+    }
 }
 
 bool peer_await(const _Atomic uint32_t *counter, uint32_t at_least, int timeout_ms)
