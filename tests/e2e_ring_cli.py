@@ -153,8 +153,8 @@ def read_npy(path):
     (length,) = struct.unpack_from("<H", data, 8)
     header = data[10:10 + length].decode("ascii")
     assert (10 + length) % 64 == 0 and header.endswith("\n"), header
-    match = re.fullmatch(r"\{'descr': '\|u1', 'fortran_order': False, 'shape': \(([\d, ]+)\), \} *\n",
-                         header)
+    match = re.fullmatch(r"\{'descr': '\|u1', 'fortran_order': False, "
+                         r"'shape': \(([\d, ]+)\), \} *\n", header)
     assert match, header
     shape = tuple(int(number) for number in match[1].split(","))
     return shape, data[10 + length:]
@@ -384,8 +384,11 @@ def case_bench_becomes_the_program_beside_it():
         simcast = stage.dir / "simcast"
         shutil.copy(BUILD / "cli/simcast", simcast)
         environment = {**stage.environment(), "PATH": ""}
-        run = lambda: subprocess.run([simcast, "ring", "bench", "--json", "-n", "3"], text=True,
-                                     capture_output=True, check=False, env=environment)
+
+        def run():
+            return subprocess.run([simcast, "ring", "bench", "--json", "-n", "3"], text=True,
+                                  capture_output=True, check=False, env=environment)
+
         done = run()
         assert done.returncode == 1 and "simcast-bench" in done.stderr, done
         assert done.stderr.count("\n") == 1, done
