@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The gate at its limits, and against a second, simpler model of itself under random events.
+ * The gate at its limits, and against a second, simpler model of itself under random events
+ * (prove/gate_walk.h; ./run prove gate walks farther).
  * SIMCAST_SEED repeats a random run, SIMCAST_TEST_EVENTS makes it longer.
  */
 #include <inttypes.h>
@@ -11,6 +12,7 @@
 #include <check.h>
 
 #include "safety/gate.h"
+#include "tests/prove/gate_walk.h"
 #include "tests/support.h"
 
 #define MS INT64_C(1000000)
@@ -212,6 +214,29 @@ START_TEST(passes_every_estop_and_does_not_repeat_it)
 }
 END_TEST
 
+START_TEST(keeps_the_first_cause_of_a_stop)
+{
+    arm_transport();
+    step(GATE_EVENT_ESTOP, 1);
+    step(GATE_EVENT_TICK, 6 * S); /* the video stopped, too */
+    step((enum gate_event_kind)77, 6 * S);
+    expect(GATE_ESTOP, GATE_REASON_OPERATOR);
+    ck_assert_int_eq(gate.since_ns, T0 + 1);
+}
+END_TEST
+
+START_TEST(answers_motion_during_a_stop_with_its_cause)
+{
+    const struct gate_event late = {
+        .kind = GATE_EVENT_MOTION, .is_velocity = true, .age_ns = 2, .ttl_ns = 1};
+
+    arm_transport();
+    step(GATE_EVENT_ESTOP, 1);
+    ck_assert_int_eq(velocity(2).refused, GATE_REASON_OPERATOR);
+    ck_assert_int_eq(gate_step(&gate, config, &late, T0 + 2).refused, GATE_REASON_OPERATOR);
+}
+END_TEST
+
 START_TEST(treats_an_unknown_event_as_a_stop)
 {
     arm_transport();
@@ -380,267 +405,17 @@ START_TEST(refuses_to_clear_while_the_operator_cannot_see)
 }
 END_TEST
 
-/*
- * The model: it remembers plain facts and judges each from the words of docs/safety.md. It shares
- * no code with the gate and has none of its structure.
- */
-struct model {
-    bool video; /* which layer */
-    bool stopped;
-    bool watched;
-    bool frame_since_watched;
-    bool started;
-    bool gated;
-    bool told_to_hold;
-    bool has_seq;
-    uint64_t seq;
-    int64_t now;
-    int64_t watched_since;
-    int64_t frame;    /* newest ever, -1 none */
-    int64_t codec;    /* newest change, -1 none */
-    int64_t velocity; /* -1: timers rest */
-};
-
-static void model_wait_until(struct model *m, int64_t at)
-{
-    if (at > m->now)
-        m->now = at;
-    if (m->video && m->watched && m->frame >= 0) {
-        int64_t gap_begin = m->frame > m->watched_since ? m->frame : m->watched_since;
-        int64_t allowed = 5 * S;
-        if (m->codec >= 0 && m->frame - m->codec <= 2 * S)
-            allowed += 2 * S;
-        if (m->now - gap_begin > allowed)
-            m->stopped = true;
-    }
-    if (!m->video && m->velocity >= 0 && m->now - m->velocity > 2 * S)
-        m->stopped = true;
-}
-
-static bool model_fresh(const struct model *m)
-{
-    return m->watched && m->frame_since_watched && m->now - m->frame <= 1 * S;
-}
-
-static bool model_open(const struct model *m)
-{
-    if (m->stopped || m->gated || m->told_to_hold)
-        return false;
-    if (m->video)
-        return model_fresh(m);
-    return m->started && (m->velocity < 0 || m->now - m->velocity <= 200 * MS);
-}
-
-static bool model_motion(struct model *m, const struct gate_event *event)
-{
-    bool late = event->ttl_ns > 0 && event->age_ns > event->ttl_ns;
-    bool old = !m->video && event->has_cmd_seq && m->has_seq && event->cmd_seq <= m->seq &&
-               m->seq - event->cmd_seq <= 100;
-
-    if (m->stopped || m->gated || late || old)
-        return false;
-    if (m->video ? !model_fresh(m) : !event->is_velocity && !model_open(m))
-        return false;
-    if (event->is_velocity) {
-        m->velocity = m->now;
-        m->started = true;
-        m->told_to_hold = false;
-    }
-    if (event->has_cmd_seq) {
-        m->has_seq = true;
-        m->seq = event->cmd_seq;
-    }
-    return true;
-}
-
-static bool model_clear(struct model *m)
-{
-    if (m->gated)
-        return false;
-    if (m->stopped && (!m->video || model_fresh(m))) {
-        m->stopped = false;
-        m->told_to_hold = false;
-        m->started = true;
-        m->velocity = -1;
-    }
-    return true;
-}
-
-/* Returns whether the event's command passes. */
-static bool model_step(struct model *m, const struct gate_event *event, int64_t at)
-{
-    model_wait_until(m, at);
-    switch (event->kind) {
-    case GATE_EVENT_TICK:
-        return false;
-    case GATE_EVENT_FRAME:
-        if (m->watched) {
-            m->frame = m->now;
-            m->frame_since_watched = true;
-        }
-        if (m->watched && event->codec_changed)
-            m->codec = m->now;
-        return false;
-    case GATE_EVENT_WANTED:
-        if (!m->watched) {
-            m->watched_since = m->now;
-            m->frame_since_watched = false;
-        }
-        m->watched = true;
-        return false;
-    case GATE_EVENT_UNWANTED:
-        m->watched = false;
-        return false;
-    case GATE_EVENT_MOTION:
-        return model_motion(m, event);
-    case GATE_EVENT_ESTOP:
-        m->stopped = true;
-        return true;
-    case GATE_EVENT_ESTOP_CLEAR:
-        return model_clear(m);
-    case GATE_EVENT_PEER_HOLD:
-        m->told_to_hold = true;
-        return false;
-    case GATE_EVENT_PEER_GATED:
-        m->gated = m->told_to_hold = true;
-        return false;
-    case GATE_EVENT_PEER_UNGATED:
-        m->gated = false;
-        return false;
-    }
-    m->stopped = true;
-    return false;
-}
-
-static uint64_t random_state;
-
-static uint64_t random_below(uint64_t limit)
-{
-    return support_random(&random_state) % limit;
-}
-
-/* Mostly small steps; often exactly at a limit or 1 ns beside it; at times back, or far ahead. */
-static int64_t random_wait_ns(void)
-{
-    static const int64_t limits[] = {200 * MS, 1 * S, 2 * S, 5 * S, 7 * S};
-
-    switch (random_below(16)) {
-    case 0:
-        return limits[random_below(5)] + (int64_t)random_below(3) - 1;
-    case 1:
-        return -(int64_t)random_below(3 * S);
-    case 2:
-        return (int64_t)random_below(10 * S);
-    case 3:
-        return 0;
-    default:
-        return (int64_t)random_below(60 * MS);
-    }
-}
-
-static struct gate_event random_event(void)
-{
-    static const enum gate_event_kind kinds[] = {
-        GATE_EVENT_TICK,         GATE_EVENT_TICK,   GATE_EVENT_FRAME,       GATE_EVENT_FRAME,
-        GATE_EVENT_FRAME,        GATE_EVENT_MOTION, GATE_EVENT_MOTION,      GATE_EVENT_MOTION,
-        GATE_EVENT_MOTION,       GATE_EVENT_MOTION, GATE_EVENT_ESTOP_CLEAR, GATE_EVENT_ESTOP_CLEAR,
-        GATE_EVENT_PEER_UNGATED,
-    };
-    static const enum gate_event_kind rare[] = {
-        GATE_EVENT_WANTED,    GATE_EVENT_WANTED,     GATE_EVENT_UNWANTED,      GATE_EVENT_ESTOP,
-        GATE_EVENT_PEER_HOLD, GATE_EVENT_PEER_GATED, (enum gate_event_kind)99,
-    };
-    struct gate_event event = {
-        .kind = random_below(8) ? kinds[random_below(sizeof(kinds) / sizeof(kinds[0]))]
-                                : rare[random_below(sizeof(rare) / sizeof(rare[0]))],
-        .codec_changed = random_below(20) == 0,
-        .is_velocity = random_below(4) != 0,
-        .has_cmd_seq = random_below(4) != 0,
-        .cmd_seq = random_below(50) ? 1000 + random_below(400) : support_random(&random_state),
-        .age_ns = (int64_t)random_below(400 * MS),
-        .ttl_ns = random_below(2) ? 0 : (int64_t)random_below(800 * MS),
-    };
-
-    return event;
-}
-
-struct tally {
-    uint64_t passed;
-    uint64_t refused;
-    uint64_t holds;
-    uint64_t estops;
-    uint64_t cleared;
-};
-
-/* Returns what is wrong, or NULL. (An assertion of Check costs a write to a pipe, each time.) */
-static const char *find_fault(const struct gate_event *event, struct gate_actions actions,
-                              enum gate_mode before, bool model_passes)
-{
-    bool motion = event->kind == GATE_EVENT_MOTION;
-    bool stop = event->kind == GATE_EVENT_ESTOP;
-    bool latched = before != GATE_ESTOP && gate.mode == GATE_ESTOP;
-
-    if (motion && actions.pass && gate.mode != GATE_ARMED)
-        return "motion passed while not ARMED";
-    if (stop && !(actions.pass && gate.mode == GATE_ESTOP))
-        return "a stop did not stop";
-    if (before == GATE_ESTOP && gate.mode != GATE_ESTOP && event->kind != GATE_EVENT_ESTOP_CLEAR)
-        return "ESTOP was left without a clear";
-    if (actions.pass != model_passes)
-        return "the model decided otherwise on passing";
-    if (actions.publish_hold != (before == GATE_ARMED && gate.mode == GATE_HOLD))
-        return "publish_hold is not exactly ARMED to HOLD";
-    if (actions.publish_estop ? !latched : latched && !stop)
-        return "publish_estop is not exactly the gate's own latching";
-    if ((gate.mode == GATE_ARMED) != (gate.reason == GATE_REASON_NONE))
-        return "a reason without a closed gate, or none with one";
-    if (motion && actions.pass == (actions.refused != GATE_REASON_NONE))
-        return "refused without a reason, or passed with one";
-    return NULL;
-}
-
-static struct tally run_random(bool video, uint64_t events)
-{
-    struct model model = {.video = video, .frame = -1, .codec = -1, .velocity = -1};
-    struct tally tally = {0};
-    int64_t at = 0;
-
-    config = video ? &gate_config_transport : &gate_config_simulator;
-    gate_init(&gate, at);
-    for (uint64_t i = 0; i < events; i++) {
-        struct gate_event event = random_event();
-        enum gate_mode before = gate.mode;
-
-        if (video && event.kind >= GATE_EVENT_PEER_HOLD && event.kind <= GATE_EVENT_PEER_GATED)
-            event.kind = GATE_EVENT_WANTED;
-        at += random_wait_ns();
-        bool passes = model_step(&model, &event, at);
-        struct gate_actions actions = gate_step(&gate, config, &event, at);
-
-        const char *fault = find_fault(&event, actions, before, passes);
-        if (!fault && (gate.mode == GATE_ESTOP) != model.stopped)
-            fault = "the model decided otherwise on ESTOP";
-        if (!fault && (gate.mode == GATE_ARMED) != model_open(&model))
-            fault = "the model decided otherwise on ARMED";
-        if (fault)
-            ck_abort_msg("event %" PRIu64 " (kind %d): %s", i, (int)event.kind, fault);
-        tally.passed += event.kind == GATE_EVENT_MOTION && actions.pass;
-        tally.refused += event.kind == GATE_EVENT_MOTION && !actions.pass;
-        tally.holds += actions.publish_hold;
-        tally.estops += actions.publish_estop;
-        tally.cleared += before == GATE_ESTOP && gate.mode != GATE_ESTOP;
-    }
-    return tally;
-}
-
 START_TEST(agrees_with_the_model_on_random_events)
 {
     bool video = _i == 0;
     const char *longer = getenv("SIMCAST_TEST_EVENTS");
     uint64_t events = longer ? strtoull(longer, NULL, 0) : 2000000;
+    struct gate_walk_tally tally = {0};
 
-    random_state = support_seed(video ? "gate, layer 2" : "gate, layer 3");
-    struct tally tally = run_random(video, events);
+    uint64_t seed = support_seed(video ? "gate, layer 2" : "gate, layer 3");
+    const char *fault = gate_walk(video, seed, events, &tally);
+    if (fault)
+        ck_abort_msg("event %" PRIu64 ": %s", tally.events, fault);
     printf("  %" PRIu64 " events: motion passed %" PRIu64 ", refused %" PRIu64 "; holds %" PRIu64
            ", estops %" PRIu64 ", cleared %" PRIu64 "\n",
            events, tally.passed, tally.refused, tally.holds, tally.estops, tally.cleared);
@@ -670,6 +445,8 @@ int main(void)
     tcase_add_test(transport, holds_without_escalation_while_nobody_watches);
     tcase_add_test(transport, keeps_an_estop_while_nobody_watches);
     tcase_add_test(transport, passes_every_estop_and_does_not_repeat_it);
+    tcase_add_test(transport, keeps_the_first_cause_of_a_stop);
+    tcase_add_test(transport, answers_motion_during_a_stop_with_its_cause);
     tcase_add_test(transport, treats_an_unknown_event_as_a_stop);
     tcase_add_test(transport, lets_no_time_pass_when_the_clock_runs_backwards);
     tcase_add_test(transport, closes_when_the_clock_jumps_to_the_end_of_time);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Random walks of the gate beside its model (gate_model.h), with an injected clock. After every
+ * event both must agree, and what docs/safety.md guarantees must hold. Needs the gate, the model
+ * and nothing else, so that mutants of the gate can be built with it quickly.
+ *
+ * Thread: the caller's. Cost: some tens of nanoseconds per event.
+ */
+#ifndef SIMCAST_TESTS_PROVE_GATE_WALK_H
+#define SIMCAST_TESTS_PROVE_GATE_WALK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "safety/gate.h"
+
+/* What happened; a walk that never opens or never closes the gate proves nothing. */
+struct gate_walk_tally {
+    uint64_t events;
+    uint64_t passed; /* motion */
+    uint64_t refused;
+    uint64_t holds;
+    uint64_t estops; /* the gate's own */
+    uint64_t cleared;
+};
+
+/*
+ * Walks `events` events from a fresh gate of layer 2 (`video`) or 3 and adds to `tally`. Returns
+ * NULL, or what the gate did wrong at event number tally->events, where the walk ended.
+ */
+const char *gate_walk(bool video, uint64_t seed, uint64_t events, struct gate_walk_tally *tally);
+
+#endif
