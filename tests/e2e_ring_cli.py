@@ -362,6 +362,21 @@ def case_packets_are_written_as_they_are():
         assert not (stage.dir / "a.jpg").exists() and not (stage.dir / "a.h264").exists()
 
 
+def case_a_ring_without_leases_left_says_so():
+    with Stage() as stage:
+        stage.start_encoder()  # without a simulator, so that everybody waits
+        leases = stage.streams()["front.packets"]["leases_max"]
+        for _ in range(leases):
+            stage.start("cli/simcast", "ring", "snapshot", "front.packets", stage.dir / "a.jpg",
+                        "--timeout", "60")
+        assert wait_until(
+            lambda: len(stage.streams()["front.packets"]["consumers"]) == leases, 10)
+        rows = stage.streams()["front.packets"]["consumers"]
+        assert all(row["wants"] and row["command"] == "simcast" for row in rows), rows
+        stage.bad(1, "ring", "snapshot", "front.packets", stage.dir / "b.jpg", "--timeout", "1",
+                  says=["lease"])
+
+
 def case_what_cannot_be_taken_is_said():
     with Stage() as stage:
         path = stage.dir / "a.png"
