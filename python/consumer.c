@@ -6,6 +6,7 @@
 #include "python/consumer.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -37,7 +38,7 @@ static void give_back_noted(struct consumer *consumer)
     for (unsigned lease = 0; consumer->noted != 0; lease++) {
         struct ring_view view = {.lease = lease};
         if (consumer->noted >> lease & 1) {
-            ring_release(consumer->ring, &view);
+            consumer->revoked += ring_release(consumer->ring, &view) == -ESTALE;
             consumer->views--;
         }
         consumer->noted &= ~(1u << lease);
@@ -189,15 +190,18 @@ static PyObject *consumer_attached(PyObject *self, void *Py_UNUSED(closure))
 {
     const struct consumer *consumer = (const struct consumer *)self;
 
-    return PyBool_FromLong(consumer->ring && !consumer_is_forked(consumer) &&
-                           ring_consumer_link(consumer->ring) == RING_ATTACHED);
+    if (check_callable(consumer) < 0)
+        return NULL;
+    return PyBool_FromLong(consumer->ring && ring_consumer_link(consumer->ring) == RING_ATTACHED);
 }
 
 static PyObject *consumer_reason(PyObject *self, void *Py_UNUSED(closure))
 {
     const struct consumer *consumer = (const struct consumer *)self;
 
-    if (!consumer->ring || consumer_is_forked(consumer))
+    if (check_callable(consumer) < 0)
+        return NULL;
+    if (!consumer->ring)
         return PyUnicode_FromString("the subscription is closed");
     return PyUnicode_DecodeUTF8(ring_consumer_link_reason(consumer->ring),
                                 (Py_ssize_t)strlen(ring_consumer_link_reason(consumer->ring)),
@@ -219,12 +223,18 @@ static PyGetSetDef consumer_properties[] = {
     {0},
 };
 
+static PyMemberDef consumer_members[] = {
+    {"revoked", T_ULONGLONG, offsetof(struct consumer, revoked), READONLY, NULL},
+    {0},
+};
+
 static PyType_Slot consumer_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("The reading side of a ring.")},
     {Py_tp_new, consumer_new},
     {Py_tp_dealloc, consumer_dealloc},
     {Py_tp_methods, consumer_methods},
     {Py_tp_getset, consumer_properties},
+    {Py_tp_members, consumer_members},
     {0, NULL},
 };
 

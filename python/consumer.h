@@ -24,7 +24,8 @@ struct consumer {
     bool closing; /* closed as soon as nobody waits and no view holds a lease */
     bool waiting; /* a thread is in ring_consumer_wait without the GIL */
     unsigned views;
-    unsigned noted; /* bit k: lease k goes back when the waiting thread returns */
+    unsigned long long revoked; /* leases that the producer had taken back */
+    unsigned noted;             /* bit k: lease k goes back when the waiting thread returns */
 };
 
 /* Opened by a parent process: its lease page and its connection are to be left alone. */

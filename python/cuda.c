@@ -112,6 +112,7 @@ int cuda_load(const char **ret_reason)
     return -ENODEV;
 }
 
+/* `into` is written to by the driver. NOLINTNEXTLINE(readability-non-const-parameter) */
 static cuda_result copy_picture(const struct picture_plan *plan, cuda_address from, uint8_t *into)
 {
     struct cuda_copy_2d copy = {

@@ -11,7 +11,6 @@
  * Runs with the GIL held.
  */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "python/module.h"
 #include "python/producer.h"
@@ -27,7 +26,6 @@ struct loan {
     struct producer *producer; /* a reference */
     struct ring_loan loan;
     enum loan_state state;
-    bool dropped; /* its pixels are the scratch memory: publishing drops the frame */
     Py_ssize_t exports;
     int dims;
     Py_ssize_t shape[4];
@@ -47,25 +45,9 @@ static void loan_end(struct loan *loan)
     loan->state = LOAN_ENDED;
     if (producer_is_forked(producer))
         return;
-    if (!loan->dropped)
-        ring_abandon(producer->ring, &loan->loan);
+    ring_abandon(producer->ring, &loan->loan);
     producer->loan_out = false;
     producer_close_if_idle(producer);
-}
-
-/* Memory to draw into while consumers pin every slot; what is drawn there is dropped. */
-static int use_scratch(struct producer *producer, struct loan *loan)
-{
-    if (!producer->scratch)
-        producer->scratch = calloc(1, producer->slot_bytes);
-    if (!producer->scratch) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    loan->dropped = true;
-    loan->loan.payload = producer->scratch;
-    producer->dropped++;
-    return 0;
 }
 
 static void describe_pixels(struct loan *loan)
@@ -95,11 +77,9 @@ PyObject *producer_loan(PyObject *self, PyObject *Py_UNUSED(ignored))
     loan->state = LOAN_ENDED;
     loan->producer = (struct producer *)Py_NewRef(self);
     int error = ring_loan(producer->ring, &loan->loan);
-    if (error == -EBUSY)
-        error = use_scratch(producer, loan);
     if (error < 0) {
         Py_DECREF(loan);
-        return NULL;
+        return module_raise_errno(error);
     }
     loan->state = LOAN_OPEN;
     producer->loan_out = true;
@@ -172,7 +152,7 @@ static PyObject *loan_publish(PyObject *self, PyObject *args, PyObject *keywords
     if (PyArg_ParseTupleAndKeywords(args, keywords, "KLy*p", names, &remarks.frame_id,
                                     &remarks.sim_time_ns, &remarks.metadata, &remarks.bottom_up)) {
         if (check_publishable(loan, &remarks) == 0)
-            seq = loan->dropped ? 0 : publish_loan(loan, &remarks);
+            seq = publish_loan(loan, &remarks);
         PyBuffer_Release(&remarks.metadata);
     }
     if (loan->state == LOAN_OPEN)
@@ -192,13 +172,17 @@ static int loan_get_buffer(PyObject *self, Py_buffer *buffer, int flags)
                         "the frame was published or abandoned: its pixels are its consumers' now");
         return -1;
     }
+    if (module_asks(flags, PyBUF_F_CONTIGUOUS)) {
+        PyErr_SetString(PyExc_BufferError, "the picture lies row by row, not column by column");
+        return -1;
+    }
     if (PyBuffer_FillInfo(buffer, self, loan->loan.payload, loan->bytes, 0, flags) < 0)
         return -1;
     if (flags & PyBUF_ND) {
         buffer->ndim = loan->dims;
         buffer->shape = loan->shape;
     }
-    if ((flags & PyBUF_STRIDES) == PyBUF_STRIDES)
+    if (module_asks(flags, PyBUF_STRIDES))
         buffer->strides = loan->strides;
     loan->exports++;
     return 0;
@@ -220,7 +204,6 @@ static PyMethodDef loan_methods[] = {
 };
 
 static PyMemberDef loan_members[] = {
-    {"dropped", T_BOOL, offsetof(struct loan, dropped), READONLY, NULL},
     {"exports", T_PYSSIZET, offsetof(struct loan, exports), READONLY, NULL},
     {0},
 };

@@ -121,7 +121,8 @@ static PyModuleDef module_def = {
     .m_clear = module_clear,
 };
 
-PyMODINIT_FUNC PyInit__ring(void)
+/* The interpreter looks for this name. */
+PyMODINIT_FUNC PyInit__ring(void) // NOLINT(readability-identifier-naming)
 {
     return PyModuleDef_Init(&module_def);
 }

@@ -9,6 +9,8 @@
 #ifndef SIMCAST_PYTHON_MODULE_H
 #define SIMCAST_PYTHON_MODULE_H
 
+#include <stdbool.h>
+
 #include <Python.h>
 #include <structmember.h> /* T_UINT and its like; needs Python.h first */
 
@@ -30,6 +32,12 @@ struct module_state *module_state_of(PyObject *object);
  * object that remembers another number was opened by a parent process: its ring is not ours.
  */
 unsigned module_forks(void);
+
+/* Whether the flags of a buffer request contain all of `what`, which may be several bits. */
+static inline bool module_asks(int flags, int what)
+{
+    return (flags & what) == what;
+}
 
 /* Raises OSError with errno -error. Returns NULL. */
 PyObject *module_raise_errno(int error);

@@ -8,7 +8,6 @@
 #include "python/producer.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -59,21 +58,25 @@ void producer_close_if_idle(struct producer *producer)
 static int read_config(PyObject *args, PyObject *keywords, struct ring_producer_config *config,
                        struct producer *producer)
 {
-    static char *names[] = {"dir",    "stream", "width",     "height", "fourcc",
-                            "leases", "batch",  "first_env", NULL};
+    static char *names[] = {"dir",       "stream", "width",        "height", "fourcc",      "batch",
+                            "first_env", "leases", "lease_ns_max", "pin",    "cuda_device", NULL};
     struct picture_shape *shape = &producer->shape;
+    long long lease_ns_max;
+    int pin;
 
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "ssIIIIII", names, &config->dir,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "ssIIIIIILpi", names, &config->dir,
                                      &config->stream, &shape->width, &shape->height, &shape->fourcc,
-                                     &config->leases_max, &shape->batch, &producer->first_env))
+                                     &shape->batch, &producer->first_env, &config->leases_max,
+                                     &lease_ns_max, &pin, &config->cuda_device))
         return -1;
-    producer->slot_bytes = picture_slot_bytes(shape);
-    if (producer->slot_bytes == 0 || (shape->batch > 0 && shape->fourcc == PIXEL_NV12)) {
+    config->kind = RING_KIND_FRAMES;
+    config->payload_bytes_max = picture_slot_bytes(shape);
+    config->lease_ns_max = lease_ns_max;
+    config->pin_for_cuda = pin;
+    if (config->payload_bytes_max == 0 || (shape->batch > 0 && shape->fourcc == PIXEL_NV12)) {
         PyErr_SetString(PyExc_ValueError, "no frame can have this format and size");
         return -1;
     }
-    config->kind = RING_KIND_FRAMES;
-    config->payload_bytes_max = producer->slot_bytes;
     return 0;
 }
 
@@ -109,7 +112,6 @@ static void producer_dealloc(PyObject *self)
 
     producer->closing = true;
     producer_close_if_idle(producer);
-    free(producer->scratch);
     free_object(self);
     Py_DECREF(type);
 }
@@ -140,6 +142,16 @@ static PyObject *producer_consumers(PyObject *self, void *Py_UNUSED(closure))
 static PyObject *producer_wanting(PyObject *self, void *Py_UNUSED(closure))
 {
     return PyLong_FromUnsignedLong(demand_of((struct producer *)self).wanting);
+}
+
+/* Why the memory is not pinned; "" when it is, or was not asked to be. */
+static PyObject *producer_pin_reason(PyObject *self, void *Py_UNUSED(closure))
+{
+    const struct producer *producer = (const struct producer *)self;
+
+    if (!producer->ring || producer_is_forked(producer))
+        return PyUnicode_FromString("the camera is closed");
+    return PyUnicode_FromString(ring_producer_pin_reason(producer->ring));
 }
 
 /* ---- what is said about a frame ------------------------------------------------------------ */
@@ -214,8 +226,10 @@ static PyObject *tuple_of(const int64_t *values, int count)
 
     for (int i = 0; tuple && i < count; i++) {
         PyObject *value = PyLong_FromLongLong(values[i]);
-        if (!value || PyTuple_SetItem(tuple, i, value) < 0)
-            Py_CLEAR(tuple);
+        if (value && PyTuple_SetItem(tuple, i, value) == 0)
+            continue;
+        Py_DECREF(tuple);
+        return NULL;
     }
     return tuple;
 }
@@ -271,8 +285,8 @@ static int plan_copy(const struct producer *producer, const struct array *array,
 }
 
 /*
- * The copy and the publishing, without the GIL. Returns the sequence number; -EBUSY when
- * consumers pin all slots; what cuda_copy said.
+ * The copy and the publishing, without the GIL. Returns the sequence number, or what cuda_copy
+ * said.
  */
 static int64_t copy_and_publish(struct producer *producer, const struct array *array,
                                 const struct picture_plan *plan, const struct remarks *remarks,
@@ -296,12 +310,8 @@ static int64_t copy_and_publish(struct producer *producer, const struct array *a
     return ring_publish(producer->ring, &loan, &frame);
 }
 
-static PyObject *result_of(struct producer *producer, int64_t seq, const char *reason)
+static PyObject *result_of(int64_t seq, const char *reason)
 {
-    if (seq == -EBUSY) {
-        producer->dropped++;
-        seq = 0;
-    }
     if (seq == -EPROTONOSUPPORT) {
         PyErr_SetString(PyExc_ValueError,
                         "pixels on a GPU must lie in whole rows: pass tensor.contiguous()");
@@ -327,7 +337,7 @@ static PyObject *publish_array(struct producer *producer, const struct array *ar
     Py_BEGIN_ALLOW_THREADS seq = copy_and_publish(producer, array, &plan, remarks, &reason);
     Py_END_ALLOW_THREADS producer->copying = false;
     producer_close_if_idle(producer);
-    return result_of(producer, seq, reason);
+    return result_of(seq, reason);
 }
 
 /* Lets go of the GIL while it copies. Opening the source may run Python code of the caller's. */
@@ -364,11 +374,7 @@ static PyMethodDef producer_methods[] = {
 static PyGetSetDef producer_properties[] = {
     {.name = "consumers", .get = producer_consumers},
     {.name = "wanting", .get = producer_wanting},
-    {0},
-};
-
-static PyMemberDef producer_members[] = {
-    {"dropped", T_ULONGLONG, offsetof(struct producer, dropped), READONLY, NULL},
+    {.name = "pin_reason", .get = producer_pin_reason},
     {0},
 };
 
@@ -378,7 +384,6 @@ static PyType_Slot producer_slots[] = {
     {Py_tp_dealloc, producer_dealloc},
     {Py_tp_methods, producer_methods},
     {Py_tp_getset, producer_properties},
-    {Py_tp_members, producer_members},
     {0, NULL},
 };
 

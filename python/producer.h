@@ -25,9 +25,6 @@ struct producer {
     bool loan_out; /* a Loan exists that is not ended */
     struct picture_shape shape;
     uint32_t first_env;
-    uint64_t slot_bytes;
-    void *scratch; /* slot_bytes to draw into when the ring has no slot; NULL until needed */
-    unsigned long long dropped;
 };
 
 /* What the caller says about a frame. */

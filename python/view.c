@@ -184,11 +184,11 @@ static int view_get_buffer(PyObject *self, Py_buffer *buffer, int flags)
         contiguous = contiguous && view->strides[i] == stride;
         stride *= view->shape[i];
     }
-    bool strides_asked = (flags & PyBUF_STRIDES) == PyBUF_STRIDES;
-    bool contiguity_asked =
-        (flags & (PyBUF_C_CONTIGUOUS | PyBUF_F_CONTIGUOUS | PyBUF_ANY_CONTIGUOUS) &
-         ~PyBUF_STRIDES) != 0;
-    if (!contiguous && (!strides_asked || contiguity_asked)) {
+    bool strides_asked = module_asks(flags, PyBUF_STRIDES);
+    bool c_asked =
+        module_asks(flags, PyBUF_C_CONTIGUOUS) || module_asks(flags, PyBUF_ANY_CONTIGUOUS);
+    bool f_asked = module_asks(flags, PyBUF_F_CONTIGUOUS);
+    if ((!contiguous && (!strides_asked || c_asked)) || (f_asked && view->dims > 1)) {
         PyErr_SetString(PyExc_BufferError, "the picture's bytes do not lie in one run: ask for "
                                            "strides, as numpy does");
         return -1;

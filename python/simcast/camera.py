@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FORMATS: tuple[str, ...] = tuple(_ring.FORMATS)
 SIDE_MAX = 32768
 BATCH_MAX = 65536
+CUDA_DEVICE_MAX = 1023
 INT64_MAX = 2**63 - 1
 UINT32_MAX = 2**32 - 1
 UINT64_MAX = 2**64 - 1
@@ -45,13 +46,12 @@ def _integer(name: str, value: Any, low: int, high: int) -> int:
     return number
 
 
-def _nanoseconds(sim_time: Any) -> int:
-    try:
-        seconds = float(sim_time)
-    except (TypeError, ValueError):
-        raise TypeError(f"sim_time must be a number of seconds and is {sim_time!r}") from None
+def _nanoseconds(name: str, value: Any) -> int:
+    if not hasattr(value, "__float__"):
+        raise TypeError(f"{name} must be a number of seconds and is {value!r}")
+    seconds = float(value)
     if not math.isfinite(seconds) or abs(seconds) * 1e9 >= INT64_MAX:
-        raise ValueError(f"sim_time must be finite, in seconds, and is {sim_time!r}")
+        raise ValueError(f"{name} must be finite, in seconds, and is {value!r}")
     return round(seconds * 1e9)
 
 
@@ -96,11 +96,6 @@ class Loan:
         """
         return array_over(self._loan)
 
-    @property
-    def dropped(self) -> bool:
-        """Consumers hold every slot, so this frame will reach nobody. Drawing it is harmless."""
-        return self._loan.dropped
-
     def abandon(self) -> None:
         """Gives the frame up; the rest of the with block runs on, and publishes nothing."""
         self._loan.abandon()
@@ -117,7 +112,7 @@ class Loan:
             return
         try:
             self._loan.publish(frame_id=_integer("frame_id", self.frame_id, 0, UINT64_MAX),
-                               sim_time_ns=_nanoseconds(self.sim_time),
+                               sim_time_ns=_nanoseconds("sim_time", self.sim_time),
                                metadata=_metadata_bytes(self.metadata),
                                bottom_up=self._bottom_up)
         finally:
@@ -138,6 +133,11 @@ class Camera:
             more dimension in front, and the frame is one picture of batch * height rows.
         first_env: number of the environment that the batch's first picture shows.
         leases: frames that all consumers together may hold; memory is leases + 2 frames.
+        lease_limit: seconds after which a frame that a consumer holds may be written to all the
+            same, so that a consumer that hangs costs no slot for ever; None: never.
+        pin_memory: pins the memory for CUDA, so that publish() copies from a GPU at the speed of
+            the bus. Without a driver the camera works all the same; see pin_reason.
+        cuda_device: number of the GPU for that.
         ipc_dir: where the stream's socket goes; default: SIMCAST_IPC_DIR or /dev/shm/sdr_os_ipc.
 
     Raises:
@@ -147,6 +147,7 @@ class Camera:
 
     def __init__(self, stream: str, width: int, height: int, format: str = "rgb24", *,
                  batch: int | None = None, first_env: int = 0, leases: int = 8,
+                 lease_limit: float | None = None, pin_memory: bool = False, cuda_device: int = 0,
                  ipc_dir: str | os.PathLike[str] | None = None) -> None:
         self.stream = check_stream(stream)
         self.width = _integer("width", width, 1, SIDE_MAX)
@@ -161,11 +162,15 @@ class Camera:
         self.ipc_dir = ipc_dir_or_default(ipc_dir)
         self._frames = 0
         leases = _integer("leases", leases, 1, _ring.PRODUCER_LEASES_MAX)
+        lease_ns_max = 0 if lease_limit is None else _nanoseconds("lease_limit", lease_limit)
+        if lease_limit is not None and lease_ns_max <= 0:
+            raise ValueError(f"lease_limit must be more than 0 seconds and is {lease_limit!r}")
         try:
             self._producer = _ring.Producer(
                 dir=self.ipc_dir, stream=stream, width=self.width, height=self.height,
-                fourcc=_ring.FORMATS[format], leases=leases, batch=self.batch or 0,
-                first_env=self.first_env)
+                fourcc=_ring.FORMATS[format], batch=self.batch or 0, first_env=self.first_env,
+                leases=leases, lease_ns_max=lease_ns_max, pin=bool(pin_memory),
+                cuda_device=_integer("cuda_device", cuda_device, 0, CUDA_DEVICE_MAX))
         except OSError as error:
             number = error.errno or errno.EIO
             remedy = OPEN_REMEDIES.get(number, os.strerror(number))
@@ -193,9 +198,9 @@ class Camera:
         return self._producer.consumers
 
     @property
-    def dropped(self) -> int:
-        """Frames that reached nobody because consumers held every slot."""
-        return self._producer.dropped
+    def pin_reason(self) -> str:
+        """Why the memory is not pinned, as a sentence; empty when it is, or was not asked for."""
+        return self._producer.pin_reason
 
     def loan(self, *, sim_time: float = 0.0, metadata: Any = None, frame_id: int | None = None,
              bottom_up: bool = False) -> Loan:
@@ -237,8 +242,7 @@ class Camera:
             bottom_up: img's first row is the bottom row, as OpenGL reads back.
 
         Returns:
-            The frame's sequence number in this stream; 0 when it was dropped because consumers
-            hold every slot.
+            The frame's sequence number in this stream: 1, 2, 3, ...
 
         Raises:
             TypeError, ValueError: img or another argument does not fit; the message says what to
@@ -246,7 +250,7 @@ class Camera:
             RuntimeError: img is on a GPU and the CUDA driver is missing or refuses.
         """
         return self._producer.publish(
-            img, frame_id=self._next_id(frame_id), sim_time_ns=_nanoseconds(sim_time),
+            img, frame_id=self._next_id(frame_id), sim_time_ns=_nanoseconds("sim_time", sim_time),
             metadata=_metadata_bytes(metadata), bottom_up=bool(bottom_up))
 
     def _next_id(self, frame_id: int | None) -> int:

@@ -120,7 +120,8 @@ class Frame(_Item):
         height * 3 / 2 rows; an unknown format is one run of bytes.
 
         The array stays valid as long as it lives: its slot goes back to the producer only after
-        it. So what outlives the frame should be a copy: frame.pixels.copy().
+        it. So what outlives the frame should be a copy: frame.pixels.copy(). (A camera with a
+        lease_limit may write into a slot that is held for longer; see Subscription.revoked.)
         """
         return array_over(self._view)
 
@@ -222,6 +223,12 @@ class Subscription(Generic[ItemT]):
     def reason(self) -> str:
         """Why there is no producer, as a sentence; empty while attached."""
         return self._consumer.reason
+
+    @property
+    def revoked(self) -> int:
+        """How many frames were held longer than the camera's lease_limit: what was read of them
+        may be mixed with later frames. It grows when such a frame is released."""
+        return self._consumer.revoked
 
     def request_keyframe(self) -> None:
         """Asks the encoder for a picture that is decodable alone, soon."""

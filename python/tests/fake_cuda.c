@@ -27,6 +27,7 @@ struct copy_2d {
     size_t into_pitch, width, height;
 };
 
+/* NOLINTBEGIN(readability-identifier-naming): the names are the driver's */
 int cuInit(unsigned flags)
 {
     return flags == 0 ? 0 : 1;
@@ -105,3 +106,4 @@ int cuGetErrorString(int result, const char **text)
     *text = result == 700 ? "an illegal address was used" : "invalid argument";
     return 0;
 }
+/* NOLINTEND(readability-identifier-naming) */

@@ -17,7 +17,9 @@ class ArgumentsTest(kit.RingTest):
         for options in ({"width": 0}, {"width": -4}, {"width": 1 << 40}, {"width": 2.5},
                         {"height": "6"}, {"format": "rgb"}, {"format": None}, {"batch": 0},
                         {"batch": -1}, {"batch": 2.5}, {"leases": 0}, {"leases": 33},
-                        {"first_env": -1}, {"stream": "a/b"}, {"stream": "a" * 32},
+                        {"first_env": -1}, {"lease_limit": 0}, {"lease_limit": -1},
+                        {"lease_limit": math.nan}, {"lease_limit": "1"}, {"cuda_device": -1},
+                        {"stream": "a/b"}, {"stream": "a" * 32},
                         {"stream": b"front"}, {"format": "nv12", "batch": 2},
                         {"width": 32768, "height": 32768, "batch": 65536},
                         {"ipc_dir": "x" * 200}, {"ipc_dir": 3}):
@@ -50,6 +52,7 @@ class ArgumentsTest(kit.RingTest):
                 ({"sim_time": math.inf}, ValueError, "finite"),
                 ({"sim_time": 1e300}, ValueError, "finite"),
                 ({"sim_time": "now"}, TypeError, "seconds"),
+                ({"sim_time": "1"}, TypeError, "seconds"),
                 ({"frame_id": -1}, ValueError, "frame_id"),
                 ({"frame_id": 1 << 64}, ValueError, "frame_id"),
                 ({"frame_id": 1.5}, TypeError, "frame_id")):
@@ -118,9 +121,10 @@ class ArgumentsTest(kit.RingTest):
         chance = random.Random(kit.SEED)
         values = [0, 1, -1, 6, 8, 1 << 31, 1 << 32, 1 << 63, 1 << 64, None, "front", b"x", 2.5,
                   self.dir, "a\0b", [], _ring.FORMATS["rgb24"], _ring.FORMATS["nv12"]]
-        producer = _ring.Producer(self.dir, "own", 8, 6, _ring.FORMATS["rgb24"], 2, 0, 0)
+        producer = _ring.Producer(self.dir, "own", 8, 6, _ring.FORMATS["rgb24"], 0, 0, 2,
+                                  0, False, 0)
         consumer = _ring.Consumer(self.dir, "own", 0, 1)
-        calls = [(_ring.Producer, 8), (_ring.Consumer, 4), (producer.publish, 5),
+        calls = [(_ring.Producer, 11), (_ring.Consumer, 4), (producer.publish, 5),
                  (consumer.take, 2), (producer.loan, 0), (_ring.Loan, 0), (_ring.View, 0),
                  (lambda *args: producer.loan().publish(*args), 4)]
         raised = 0

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Camera.loan: the array is the slot itself, and no array can write into a published slot."""
 import gc
+import hashlib
 import unittest
 
 import numpy
@@ -138,6 +139,18 @@ class LoanTest(kit.RingTest):
         frame = self.sub.receive(5)
         self.assertTrue(frame.bottom_up)
         numpy.testing.assert_array_equal(frame.pixels, self.picture)
+
+    def test_buffer_requests_that_cannot_be_met(self):
+        """hashlib asks for one run of bytes: a slot of rgb24 is one, a view of rgbx is not."""
+        rgba = kit.noise((6, 8, 4))
+        self.cam.publish(rgba[..., :3])
+        frame = self.sub.receive(5)
+        with self.assertRaisesRegex(BufferError, "strides"):
+            hashlib.sha256(frame._view)
+        with self.cam.loan() as loan:
+            self.assertEqual(len(hashlib.sha256(loan._loan).digest()), 32)
+        with memoryview(frame._view) as view:
+            self.assertEqual(view.tobytes(), rgba[..., :3].tobytes())
 
     def test_memoryviews_do_without_numpy(self):
         with self.cam.loan() as frame:

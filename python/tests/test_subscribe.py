@@ -85,6 +85,18 @@ class SubscribeTest(kit.RingTest):
         gc.collect()
         self.assertTrue(kit.wait_until(lambda: not kit.mappings("memfd:simcast")))
 
+    def test_a_frame_held_too_long_is_counted(self):
+        camera, subscription = self.pair(lease_limit=0.05)
+        camera.publish(kit.noise(camera.shape, 1))
+        kept = subscription.receive(5).pixels
+        other = numpy.zeros(camera.shape, numpy.uint8)
+        self.assertTrue(kit.wait_until(
+            lambda: camera.publish(other) and not kept.any()), "the slot was not written again")
+        self.assertEqual(subscription.revoked, 0)
+        del kept
+        self.assertIsNotNone(subscription.receive(5))
+        self.assertEqual(subscription.revoked, 1)
+
     def test_waiting_ends_in_time(self):
         subscription = self.subscribe("nobody")
         for timeout in (0, 0.03, 0.25):

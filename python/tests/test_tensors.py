@@ -106,6 +106,13 @@ class NoCudaTest(kit.RingTest):
                     camera.publish(Gpu(picture, **changes))
 
 
+    def test_pinning_without_a_driver_is_no_failure(self):
+        self.assertEqual(self.camera("plain").pin_reason, "")
+        camera = self.camera(pin_memory=True, cuda_device=1023)
+        self.assertTrue(camera.pin_reason)
+        self.assertEqual(camera.publish(kit.noise(camera.shape)), 1)
+
+
 class FakeDriverTest(kit.RingTest):
     def test_frames_from_gpu_memory(self):
         """cuda_cases.py, in a process that finds our libcuda.so.1 first."""
