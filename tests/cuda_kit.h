@@ -18,7 +18,8 @@
 #include "tests/fake_cuda/fake_cuda.h"
 #include "tests/support.h"
 
-#define PAYLOAD_BYTES 300007 /* no multiple of anything */
+#define PAYLOAD_BYTES 700001 /* no multiple of anything; all slots are more than the granularity   \
+                              */
 
 static char dir[SUPPORT_PATH_BYTES];
 
@@ -173,6 +174,7 @@ __attribute__((unused)) static void assert_fake_holds_nothing(void)
     struct fake_cuda_state state = fake_state();
 
     ck_assert_int_eq(state.contexts, 0);
+    ck_assert_int_eq(state.current, 0);
     ck_assert_int_eq(state.handles, 0);
     ck_assert_int_eq(state.reservations, 0);
     ck_assert_int_eq(state.mappings, 0);

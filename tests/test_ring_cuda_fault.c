@@ -358,6 +358,7 @@ START_TEST(a_ring_that_cannot_be_pinned_works_and_says_why)
     setenv("FAKE_CUDA_FAIL", wish, 1);
     struct ring_producer *producer = open_producer(&config);
     assert_reason_has(ring_producer_pin_reason(producer), pin_faults[_i]);
+    ck_assert_int_eq(fake_state().contexts, 0); /* no GPU memory for nothing */
     publish(producer, 0, 1);
     ring_producer_close(producer);
     assert_fake_holds_nothing();

@@ -94,6 +94,7 @@ void fake_cuda_state(struct fake_cuda_state *ret_state)
 {
     pthread_mutex_lock(&lock);
     *ret_state = state;
+    ret_state->current = context_depth;
     pthread_mutex_unlock(&lock);
 }
 

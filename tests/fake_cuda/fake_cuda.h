@@ -21,6 +21,7 @@
 /* What is alive now, and what was last asked; for tests to look at. */
 struct fake_cuda_state {
     int contexts;     /* retained and not yet released */
+    int current;      /* pushed on this thread and not yet popped */
     int handles;      /* created or imported, not yet released */
     int reservations; /* of addresses */
     int mappings;
