@@ -26,7 +26,7 @@ def check_stream(stream: str) -> str:
 def ipc_dir_or_default(ipc_dir: str | os.PathLike[str] | None) -> str:
     """The argument, else SIMCAST_IPC_DIR, else the default of all simcast programs."""
     if ipc_dir is not None:
-        return os.fspath(ipc_dir)
+        return os.fsdecode(ipc_dir)
     return os.environ.get("SIMCAST_IPC_DIR") or _ring.DIR_DEFAULT
 
 

@@ -76,14 +76,16 @@ class Loan:
         frame_id: the simulator's number of the picture.
     """
 
-    __slots__ = ("sim_time", "metadata", "frame_id", "_bottom_up", "_loan")
+    __slots__ = ("sim_time", "metadata", "frame_id", "_bottom_up", "_loan", "_abandoned")
 
-    def __init__(self, loan: _ring.Loan, frame_id: int, bottom_up: bool) -> None:
-        self.sim_time: float = 0.0
-        self.metadata: Any = None
+    def __init__(self, loan: _ring.Loan, *, sim_time: float, metadata: Any, frame_id: int,
+                 bottom_up: bool) -> None:
+        self.sim_time = sim_time
+        self.metadata = metadata
         self.frame_id = frame_id
         self._bottom_up = bottom_up
         self._loan = loan
+        self._abandoned = False
 
     @property
     def pixels(self) -> "Pixels":
@@ -98,17 +100,16 @@ class Loan:
 
     def abandon(self) -> None:
         """Gives the frame up; the rest of the with block runs on, and publishes nothing."""
+        self._abandoned = True
         self._loan.abandon()
-        self._bottom_up = False
-        self.frame_id = -1
 
     def __enter__(self) -> "Loan":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
-        if kind is not None or self.frame_id == -1:
-            self._loan.abandon()
+        if kind is not None or self._abandoned:
+            self.abandon()
             return
         try:
             self._loan.publish(frame_id=_integer("frame_id", self.frame_id, 0, UINT64_MAX),
@@ -221,10 +222,8 @@ class Camera:
         if bottom_up and (self.batch is not None or self.format == "nv12"):
             raise ValueError("a batch, or nv12, cannot be loaned bottom-up: write the top row "
                              "first, or publish() an array")
-        loan = Loan(self._producer.loan(), self._next_id(frame_id), bool(bottom_up))
-        loan.sim_time = sim_time
-        loan.metadata = metadata
-        return loan
+        return Loan(self._producer.loan(), sim_time=sim_time, metadata=metadata,
+                    frame_id=self._next_id(frame_id), bottom_up=bool(bottom_up))
 
     def publish(self, img: Any, *, sim_time: float = 0.0, metadata: Any = None,
                 frame_id: int | None = None, bottom_up: bool = False) -> int:

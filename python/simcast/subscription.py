@@ -168,7 +168,7 @@ class Packet(_Item):
         return memoryview(self._view)
 
 
-ItemT = TypeVar("ItemT", Frame, Packet)
+ItemT = TypeVar("ItemT", bound=_Item)
 
 
 class Subscription(Generic[ItemT]):

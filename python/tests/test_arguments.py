@@ -22,7 +22,7 @@ class ArgumentsTest(kit.RingTest):
                         {"stream": "a/b"}, {"stream": "a" * 32},
                         {"stream": b"front"}, {"format": "nv12", "batch": 2},
                         {"width": 32768, "height": 32768, "batch": 65536},
-                        {"ipc_dir": "x" * 200}, {"ipc_dir": 3}):
+                        {"ipc_dir": "x" * 200}, {"ipc_dir": b"a\0b"}, {"ipc_dir": 3}):
             with self.subTest(**options), self.assertRaises((ValueError, TypeError, OSError)):
                 simcast.Camera(**{"stream": "front", "width": 8, "height": 6, **options})
 
