@@ -42,7 +42,9 @@ int cuda_device_open(int ordinal, struct cuda_device *ret_device)
 
     if (error == 0)
         error = identify(driver, ordinal, &device);
-    return error < 0 ? error : retain(&device, ret_device);
+    if (error == 0)
+        error = retain(&device, ret_device);
+    return error;
 }
 
 int cuda_device_open_uuid(const uint8_t uuid[CUDA_UUID_BYTES], struct cuda_device *ret_device)
@@ -59,7 +61,7 @@ int cuda_device_open_uuid(const uint8_t uuid[CUDA_UUID_BYTES], struct cuda_devic
         if (error == 0 && memcmp(device.uuid.bytes, uuid, CUDA_UUID_BYTES) == 0)
             return retain(&device, ret_device);
     }
-    if (error < 0)
+    if (error != 0)
         return error;
     return cuda_driver_blame(-ENODEV,
                              "the GPU with UUID %02x%02x%02x%02x-... is none of the %d that this "

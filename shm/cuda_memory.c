@@ -90,7 +90,7 @@ static int allocate(struct cuda_memory *memory, size_t bytes)
     if (error == 0)
         error = cuda_driver_error(driver, driver->create(&handle, memory->bytes, &allocation, 0),
                                   "cuMemCreate");
-    if (error < 0)
+    if (error != 0)
         return error;
     error = export_fd(memory, handle);
     if (error == 0)
@@ -111,7 +111,7 @@ static int adopt(struct cuda_memory *memory, int fd, size_t bytes)
         error = cuda_driver_error(
             driver, driver->import_handle(&handle, (void *)(uintptr_t)fd, CUDA_HANDLE_DESCRIPTOR),
             "cuMemImportFromShareableHandle");
-    if (error < 0)
+    if (error != 0)
         return error;
     error = map(memory, handle);
     /* Not every driver can map GPU memory read-only. */

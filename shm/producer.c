@@ -290,6 +290,7 @@ static void fill_header(const struct ring_producer *producer,
 {
     struct ring_header *header = producer->header;
 
+    assert(header); /* of create_memory */
     header->version = RING_LAYOUT_VERSION;
     header->kind = config->kind;
     header->slot_count = geometry->slot_count;

@@ -48,16 +48,15 @@ static int injected(const char *name)
     static char last[128];
     const char *wish = getenv("FAKE_CUDA_FAIL");
     size_t length = strlen(name);
-    int result = 0;
-    int times = -1;
+    char *rest;
 
     if (!wish || strncmp(wish, name, length) != 0 || wish[length] != ':')
         return CUDA_OK;
     if (strcmp(last, wish) != 0)
         failed = 0;
     snprintf(last, sizeof(last), "%s", wish);
-    sscanf(wish + length, ":%d:%d", &result, &times);
-    return times >= 0 && failed++ >= times ? CUDA_OK : result;
+    int result = (int)strtol(wish + length + 1, &rest, 10);
+    return *rest == ':' && failed++ >= strtol(rest + 1, NULL, 10) ? CUDA_OK : result;
 }
 
 static int begin(const char *name)
@@ -87,7 +86,7 @@ static int device_count(void)
 {
     const char *devices = getenv("FAKE_CUDA_DEVICES");
 
-    return devices ? atoi(devices) : 1;
+    return devices ? (int)strtol(devices, NULL, 10) : 1;
 }
 
 void fake_cuda_state(struct fake_cuda_state *ret_state)
@@ -158,7 +157,7 @@ API int cuDeviceGetAttribute(int *ret_value, int attribute, int device)
 
     (void)device;
     BEGIN("cuDeviceGetAttribute");
-    *ret_value = !(without && atoi(without) == attribute);
+    *ret_value = !(without && strtol(without, NULL, 10) == attribute);
     return end(CUDA_OK);
 }
 
@@ -448,17 +447,17 @@ API int cuMemcpyHtoD_v2(uint64_t into, const void *from, size_t bytes)
 
 static bool is_writable(const void *memory)
 {
-    unsigned long first;
-    unsigned long behind;
-    char rights[8];
     char line[512];
+    char *rest;
     bool writable = false;
     FILE *maps = fopen("/proc/self/maps", "re");
 
     while (maps && fgets(line, sizeof(line), maps)) {
-        if (sscanf(line, "%lx-%lx %7s", &first, &behind, rights) == 3 &&
-            (uintptr_t)memory >= first && (uintptr_t)memory < behind)
-            writable = rights[1] == 'w';
+        /* "first-behind rw.. ..." */
+        uintptr_t first = strtoul(line, &rest, 16);
+        uintptr_t behind = strtoul(rest + 1, &rest, 16);
+        if ((uintptr_t)memory >= first && (uintptr_t)memory < behind)
+            writable = rest[2] == 'w';
     }
     if (maps)
         fclose(maps);
