@@ -21,8 +21,6 @@
 #define SMALL_GAP_NS (50 * NS_PER_US)
 #define SMALL_FRAMES 10000
 #define SMALL_WARM_UP 200
-#define FLOOD_FRAMES 300
-#define FLOOD_SLOTS 3 /* of a ring with one lease */
 #define KILLS 20
 #define KILLS_BRIEF 5
 
@@ -185,37 +183,21 @@ static int measure_publish_16_waiting(struct bench_round *round)
                                    bench_samples(round, PUBLISH_16_WAITING));
 }
 
-static double per_second(unsigned frames, int64_t elapsed_ns)
+static double pictures_per_second(const struct histogram *picture_times)
 {
-    return (double)frames * (double)NS_PER_S / (double)elapsed_ns;
+    return (double)NS_PER_S / (double)histogram_percentile_ns(picture_times, 50);
 }
 
 static int measure_flood(struct bench_round *round)
 {
-    struct delivery_result result;
-    struct delivery delivery = {
-        .courier = &courier_ring,
-        .dir = round->dir,
-        .picture_bytes = DELIVERY_1080P_BYTES,
-        .pictures = FLOOD_FRAMES,
-        .warm_up = WARM_UP,
-        .rhythm = DELIVERY_FLOOD,
-    };
-    int error = delivery_run(&delivery, &result);
+    struct ring_flood flood = {0};
+    int error = ring_flood(round->dir, &flood);
 
-    if (error == 0)
-        bench_number(round, FLOOD, per_second(FLOOD_FRAMES, result.sending_ns));
-    return error;
-}
-
-static int measure_memcpy(struct bench_round *round)
-{
-    int64_t elapsed_ns;
-    int error = yardstick_memcpy(DELIVERY_1080P_BYTES, FLOOD_SLOTS, FLOOD_FRAMES, &elapsed_ns);
-
-    if (error == 0)
-        bench_number(round, MEMCPY, per_second(FLOOD_FRAMES, elapsed_ns));
-    return error;
+    if (error < 0)
+        return error;
+    bench_number(round, FLOOD, pictures_per_second(&flood.frames));
+    bench_number(round, MEMCPY, pictures_per_second(&flood.copies));
+    return 0;
 }
 
 static int measure_stopped(struct bench_round *round)
@@ -242,8 +224,7 @@ static const struct bench_probe probes[] = {
     {"GStreamer shm", measure_gst, {GST}},
     {"ring, 1080p at random", measure_unrhythmic, {UNRHYTHMIC, UNRHYTHMIC_CORE}},
     {"eventfd at random", measure_unrhythmic_wake, {UNRHYTHMIC_WAKE}},
-    {"ring, unpaced", measure_flood, {FLOOD}},
-    {"memcpy", measure_memcpy, {MEMCPY}},
+    {"ring, unpaced, and memcpy", measure_flood, {FLOOD, MEMCPY}},
     {"ring, 64 B polled", measure_polled, {POLLED}},
     {"loan and publish, alone", measure_loan_publish_0, {LOAN_PUBLISH_0}},
     {"loan and publish, 16 idle", measure_loan_publish_16, {LOAN_PUBLISH_16}},

@@ -65,8 +65,7 @@ static int receive(void *context)
 {
     struct delivery *delivery = context;
 
-    if (delivery->rhythm == DELIVERY_SPIN)
-        peer_stay_on_core(1);
+    peer_keep_half(1);
     int error = delivery->courier->receive(delivery);
     uint32_t arrivals = atomic_load_explicit(&delivery->shared->arrivals, memory_order_relaxed);
 
@@ -100,8 +99,6 @@ static void wait_until_due(struct schedule *schedule)
     enum delivery_rhythm rhythm = schedule->delivery->rhythm;
     int64_t gap_ns = schedule->delivery->gap_ns;
 
-    if (rhythm == DELIVERY_FLOOD)
-        return;
     if (rhythm == DELIVERY_RANDOM)
         gap_ns = (int64_t)((double)gap_ns * fmin(-log(uniform(&schedule->random)), RANDOM_GAP_MAX));
     schedule->due_ns += gap_ns;
@@ -117,11 +114,8 @@ static void wait_until_due(struct schedule *schedule)
 static int send_pictures(struct delivery *delivery, const void *picture)
 {
     struct schedule schedule = {delivery, clock_now_ns(), delivery->seed};
-    int64_t began_ns = 0;
 
     for (unsigned i = 0; i < delivery->warm_up + delivery->pictures; i++) {
-        if (i == delivery->warm_up)
-            began_ns = clock_now_ns();
         void *canvas = delivery->courier->canvas(delivery);
         if (canvas)
             memcpy(canvas, picture, delivery->picture_bytes);
@@ -130,7 +124,6 @@ static int send_pictures(struct delivery *delivery, const void *picture)
         if (error < 0)
             return error;
     }
-    delivery->shared->sending_ns = clock_now_ns() - began_ns;
     return 0;
 }
 
@@ -149,7 +142,7 @@ static int send_all(struct delivery *delivery)
     if (error == 0)
         error = send_pictures(delivery, picture);
     free(picture);
-    if (error < 0 || delivery->rhythm == DELIVERY_FLOOD)
+    if (error < 0)
         return error;
     peer_await(&delivery->shared->arrivals, all,
                delivery->rhythm == DELIVERY_SPIN ? LAST_SPUN_MS : LAST_PICTURE_MS);
@@ -168,8 +161,7 @@ static int send_and_receive(void *context)
     struct peer receiver = {0};
     int error = courier->prepare ? courier->prepare(delivery) : 0;
 
-    if (delivery->rhythm == DELIVERY_SPIN)
-        peer_stay_on_core(0);
+    peer_keep_half(0);
     if (error == 0)
         error = peer_start(&receiver, receive, delivery);
     if (error == 0)
@@ -203,7 +195,6 @@ int delivery_run(struct delivery *delivery, struct delivery_result *ret_result)
     int error = run(delivery);
     if (error == 0) {
         ret_result->latency = shared->latency;
-        ret_result->sending_ns = shared->sending_ns;
         ret_result->receiver_core_percent =
             shared->receiver_wall_ns > 0
                 ? 100.0 * (double)shared->receiver_cpu_ns / (double)shared->receiver_wall_ns

@@ -7,6 +7,9 @@
  * it is due, stamps it and hands it over. The receiver takes the clock once it may read the
  * picture. So the latency is that of the hand-over, not of drawing.
  *
+ * Each side has its half of the cores. Where a scheduler puts both on one core, a receiver that
+ * was woken waits until the sender has drawn its next picture, whatever carried the last one.
+ *
  * Thread: one, which must have started no others (it forks).
  */
 #ifndef SIMCAST_BENCH_DELIVERY_H
@@ -24,8 +27,7 @@
 enum delivery_rhythm {
     DELIVERY_STEADY, /* one every gap */
     DELIVERY_RANDOM, /* gaps without memory (exponential), gap_ns on average, 5 * gap_ns at most */
-    DELIVERY_SPIN,   /* one every gap; the sender spins until then, each side on its own core */
-    DELIVERY_FLOOD,  /* as fast as it goes */
+    DELIVERY_SPIN,   /* one every gap, and the sender spins instead of sleeping */
 };
 
 struct delivery;
@@ -58,7 +60,6 @@ struct delivery_shared {
     struct histogram latency;
     int64_t receiver_cpu_ns;
     int64_t receiver_wall_ns;
-    int64_t sending_ns;
     int error; /* the sender's */
 };
 
@@ -79,12 +80,11 @@ struct delivery {
 struct delivery_result {
     struct histogram latency; /* handed over to readable */
     double receiver_core_percent;
-    int64_t sending_ns; /* first to last counted picture, at the sender */
 };
 
 /*
  * Runs it. Errors: what the courier said; -ETIMEDOUT the receiver did not get ready, or less than
- * a twentieth of the pictures arrived (not with DELIVERY_FLOOD). Couriers may skip pictures when
+ * a twentieth of the pictures arrived. Couriers may skip pictures when
  * the receiver is kept from running; what arrived counts.
  */
 int delivery_run(struct delivery *delivery, struct delivery_result *ret_result);

@@ -87,22 +87,25 @@ int peer_join(struct peer *peer, int timeout_ms)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPIPE;
 }
 
-void peer_stay_on_core(unsigned nth)
+void peer_keep_half(unsigned half)
 {
     static cpu_set_t allowed; /* before the first call; children inherit it with us */
-    static bool known;
-    cpu_set_t one;
+    static int cores;
+    cpu_set_t kept;
+    int seen = 0;
 
-    if (!known)
-        known = sched_getaffinity(0, sizeof(allowed), &allowed) == 0;
-    CPU_ZERO(&one);
-    for (int core = 0; known && core < CPU_SETSIZE; core++) {
-        if (!CPU_ISSET(core, &allowed) || nth-- > 0)
+    if (cores == 0 && sched_getaffinity(0, sizeof(allowed), &allowed) == 0)
+        cores = CPU_COUNT(&allowed);
+    CPU_ZERO(&kept);
+    for (int core = 0; core < CPU_SETSIZE; core++) {
+        if (!CPU_ISSET(core, &allowed))
             continue;
-        CPU_SET(core, &one);
-        sched_setaffinity(0, sizeof(one), &one);
-        return;
+        if ((seen >= cores / 2) == (half == 1))
+            CPU_SET(core, &kept);
+        seen++;
     }
+    if (cores > 1)
+        sched_setaffinity(0, sizeof(kept), &kept);
 }
 
 bool peer_await(const _Atomic uint32_t *counter, uint32_t at_least, int timeout_ms)

@@ -45,10 +45,10 @@ int peer_signal(const struct peer *peer, int signal);
 int peer_join(struct peer *peer, int timeout_ms);
 
 /*
- * Keeps the calling process on the nth of the cores that it may run on, so that two that spin do
- * not share one. Without so many cores it changes nothing. Children inherit it.
+ * Keeps the calling process on the first (0) or second (1) half of the cores that the benchmark
+ * may run on. With one core it changes nothing. Children inherit it until they choose again.
  */
-void peer_stay_on_core(unsigned nth);
+void peer_keep_half(unsigned half);
 
 /* Waits until the counter, which another process raises, is at least that high. Polls. */
 bool peer_await(const _Atomic uint32_t *counter, uint32_t at_least, int timeout_ms);

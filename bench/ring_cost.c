@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -12,6 +14,7 @@
 #include "bench/peer.h"
 #include "bench/ring_kit.h"
 #include "bench/ring_probes.h"
+#include "bench/yardsticks.h"
 
 #define READY_MS 8000
 #define BURSTS 200
@@ -19,6 +22,10 @@
 #define WAITING_FRAMES 120
 #define WAITING_FRAMES_BRIEF 30
 #define WAITING_GAP_MS 7
+#define FLOOD_BURSTS 25
+#define FLOOD_BURST 12
+#define FLOOD_LEASES 1
+#define FLOOD_SLOTS (FLOOD_LEASES + 2)
 
 /* Consumers in one process or in many. */
 struct crowd {
@@ -81,10 +88,10 @@ static void disperse(struct crowd *crowd)
     peer_unshare(crowd->attached, sizeof(*crowd->attached));
 }
 
-static int open_for(const struct crowd *crowd, struct ring_producer **ret_producer)
+static int open_for(const struct crowd *crowd, unsigned leases_max,
+                    struct ring_producer **ret_producer)
 {
-    int error =
-        ring_kit_produce(crowd->dir, DELIVERY_1080P_BYTES, RING_PROBES_IDLE_MAX, ret_producer);
+    int error = ring_kit_produce(crowd->dir, DELIVERY_1080P_BYTES, leases_max, ret_producer);
 
     if (error == 0 && !peer_await(crowd->attached, crowd->consumers, READY_MS))
         error = -ETIMEDOUT;
@@ -112,7 +119,7 @@ int ring_loan_publish(const char *dir, unsigned consumers, struct histogram *ret
     int error = gather(&crowd, false);
 
     if (error == 0)
-        error = open_for(&crowd, &producer);
+        error = open_for(&crowd, RING_PROBES_IDLE_MAX, &producer);
     if (error == 0)
         error = publish_bursts(producer, ret_calls);
     ring_producer_close(producer);
@@ -147,9 +154,73 @@ int ring_publish_to_waiting(const char *dir, unsigned consumers, bool brief,
     int error = gather(&crowd, true);
 
     if (error == 0)
-        error = open_for(&crowd, &producer);
+        error = open_for(&crowd, RING_PROBES_IDLE_MAX, &producer);
     if (error == 0)
         error = publish_slowly(producer, brief ? WAITING_FRAMES_BRIEF : WAITING_FRAMES, ret_calls);
+    disperse(&crowd);
+    ring_producer_close(producer);
+    return error;
+}
+
+/* One picture after the other without a pause: the time that each took, on average. */
+static int publish_pictures(struct ring_producer *producer, const void *picture,
+                            struct histogram *ret_frames)
+{
+    struct ring_frame frame = {.payload_bytes = DELIVERY_1080P_BYTES, .flags = RING_FRAME_KEYFRAME};
+    int64_t began_ns = clock_now_ns();
+    struct ring_loan loan;
+
+    for (unsigned i = 0; i < FLOOD_BURST; i++) {
+        int error = ring_loan(producer, &loan);
+        if (error < 0)
+            return error;
+        memcpy(loan.payload, picture, DELIVERY_1080P_BYTES);
+        ring_publish(producer, &loan, &frame);
+    }
+    histogram_record(ret_frames, (clock_now_ns() - began_ns) / FLOOD_BURST);
+    return 0;
+}
+
+static void copy_pictures(struct yardstick_memcpy *copier, const void *picture,
+                          struct histogram *ret_copies)
+{
+    int64_t began_ns = clock_now_ns();
+
+    for (unsigned i = 0; i < FLOOD_BURST; i++)
+        yardstick_memcpy_copy(copier, picture);
+    histogram_record(ret_copies, (clock_now_ns() - began_ns) / FLOOD_BURST);
+}
+
+/* The two take turns often, so that whatever slows memory down hits both. */
+static int flood(struct ring_producer *producer, struct ring_flood *ret_flood)
+{
+    struct yardstick_memcpy copier = {0};
+    void *picture = malloc(DELIVERY_1080P_BYTES);
+    int error = picture ? 0 : -ENOMEM;
+
+    if (picture)
+        memset(picture, 7, DELIVERY_1080P_BYTES);
+    if (error == 0)
+        error = yardstick_memcpy_open(&copier, DELIVERY_1080P_BYTES, FLOOD_SLOTS);
+    for (unsigned burst = 0; burst < FLOOD_BURSTS && error == 0; burst++) {
+        error = publish_pictures(producer, picture, &ret_flood->frames);
+        copy_pictures(&copier, picture, &ret_flood->copies);
+    }
+    yardstick_memcpy_close(&copier);
+    free(picture);
+    return error;
+}
+
+int ring_flood(const char *dir, struct ring_flood *ret_flood)
+{
+    struct crowd crowd = {.dir = dir, .consumers = 1};
+    struct ring_producer *producer = NULL;
+    int error = gather(&crowd, true);
+
+    if (error == 0)
+        error = open_for(&crowd, FLOOD_LEASES, &producer);
+    if (error == 0)
+        error = flood(producer, ret_flood);
     disperse(&crowd);
     ring_producer_close(producer);
     return error;

@@ -25,6 +25,15 @@ int ring_loan_publish(const char *dir, unsigned consumers, struct histogram *ret
 int ring_publish_to_waiting(const char *dir, unsigned consumers, bool brief,
                             struct histogram *ret_calls);
 
+/* Nanoseconds for one 1080p picture. */
+struct ring_flood {
+    struct histogram frames; /* loaned, filled by memcpy, published */
+    struct histogram copies; /* filled by memcpy alone */
+};
+
+/* Publishes without pause while one consumer takes what it can; copies in between. */
+int ring_flood(const char *dir, struct ring_flood *ret_flood);
+
 /*
  * A consumer that holds a lease is stopped for a second while frames are published at 120 Hz.
  * Each loan and publish is a sample; ret_age_ns is how old its first frame was afterwards.

@@ -33,7 +33,18 @@ extern const struct courier courier_gst;
 /* Why courier_gst cannot run here and what to install; NULL: it can. */
 const char *yardstick_gst_missing(void);
 
-/* Copies a picture of so many bytes `pictures` times, into `buffers` places in turn. */
-int yardstick_memcpy(size_t picture_bytes, unsigned buffers, unsigned pictures, int64_t *ret_ns);
+/* Copies pictures into some places in turn. Zero-initialised: closed. */
+struct yardstick_memcpy {
+    char *places;
+    size_t picture_bytes;
+    unsigned place_count;
+    unsigned next;
+};
+
+/* Errors: -ENOMEM. */
+int yardstick_memcpy_open(struct yardstick_memcpy *copier, size_t picture_bytes, unsigned places);
+void yardstick_memcpy_copy(struct yardstick_memcpy *copier, const void *picture);
+/* Also after an open that failed. */
+void yardstick_memcpy_close(struct yardstick_memcpy *copier);
 
 #endif
