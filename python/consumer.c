@@ -127,8 +127,10 @@ static int wait_once(struct consumer *consumer, int64_t deadline_ns)
     if (left_ns < WAIT_MS_MAX * NS_PER_MS)
         timeout_ms = left_ns > 0 ? (int)((left_ns + NS_PER_MS - 1) / NS_PER_MS) : 0;
     consumer->waiting = true;
-    Py_BEGIN_ALLOW_THREADS ring_consumer_wait(consumer->ring, timeout_ms);
-    Py_END_ALLOW_THREADS consumer->waiting = false;
+    PyThreadState *thread = PyEval_SaveThread();
+    ring_consumer_wait(consumer->ring, timeout_ms);
+    PyEval_RestoreThread(thread);
+    consumer->waiting = false;
     give_back_noted(consumer);
     return PyErr_CheckSignals();
 }
@@ -203,9 +205,8 @@ static PyObject *consumer_reason(PyObject *self, void *Py_UNUSED(closure))
         return NULL;
     if (!consumer->ring)
         return PyUnicode_FromString("the subscription is closed");
-    return PyUnicode_DecodeUTF8(ring_consumer_link_reason(consumer->ring),
-                                (Py_ssize_t)strlen(ring_consumer_link_reason(consumer->ring)),
-                                "replace");
+    const char *reason = ring_consumer_link_reason(consumer->ring);
+    return PyUnicode_DecodeUTF8(reason, (Py_ssize_t)strlen(reason), "replace");
 }
 
 /* ---- types --------------------------------------------------------------------------------- */

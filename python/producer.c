@@ -85,7 +85,6 @@ static PyObject *producer_new(PyTypeObject *type, PyObject *args, PyObject *keyw
 {
     struct ring_producer_config config = {0};
     struct producer *producer = (struct producer *)PyType_GenericAlloc(type, 0);
-    int error;
 
     if (!producer)
         return NULL;
@@ -94,9 +93,10 @@ static PyObject *producer_new(PyTypeObject *type, PyObject *args, PyObject *keyw
         Py_DECREF(producer);
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS error = ring_producer_open(&config, &producer->ring);
-    Py_END_ALLOW_THREADS if (error < 0)
-    {
+    PyThreadState *thread = PyEval_SaveThread();
+    int error = ring_producer_open(&config, &producer->ring);
+    PyEval_RestoreThread(thread);
+    if (error < 0) {
         Py_DECREF(producer);
         return module_raise_errno(error);
     }
@@ -329,13 +329,14 @@ static PyObject *publish_array(struct producer *producer, const struct array *ar
 {
     struct picture_plan plan;
     const char *reason = "";
-    int64_t seq;
 
     if (plan_copy(producer, array, remarks->bottom_up, &plan) < 0)
         return NULL;
     producer->copying = true;
-    Py_BEGIN_ALLOW_THREADS seq = copy_and_publish(producer, array, &plan, remarks, &reason);
-    Py_END_ALLOW_THREADS producer->copying = false;
+    PyThreadState *thread = PyEval_SaveThread();
+    int64_t seq = copy_and_publish(producer, array, &plan, remarks, &reason);
+    PyEval_RestoreThread(thread);
+    producer->copying = false;
     producer_close_if_idle(producer);
     return result_of(seq, reason);
 }

@@ -8,6 +8,7 @@
  *
  * Runs with the GIL held.
  */
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -269,18 +270,13 @@ static PyGetSetDef view_properties[] = {
     {0},
 };
 
-#define FRAME_MEMBER(name, type)                                                                   \
-    {                                                                                              \
-#name, type, offsetof(struct view, view.frame.name), READONLY, NULL                        \
-    }
-
 static PyMemberDef view_members[] = {
-    FRAME_MEMBER(seq, T_ULONGLONG),
-    FRAME_MEMBER(frame_id, T_ULONGLONG),
-    FRAME_MEMBER(width, T_UINT),
-    FRAME_MEMBER(height, T_UINT),
-    FRAME_MEMBER(stride_bytes, T_UINT),
-    FRAME_MEMBER(sim_time_ns, T_LONGLONG),
+    {"seq", T_ULONGLONG, offsetof(struct view, view.frame.seq), READONLY, NULL},
+    {"frame_id", T_ULONGLONG, offsetof(struct view, view.frame.frame_id), READONLY, NULL},
+    {"width", T_UINT, offsetof(struct view, view.frame.width), READONLY, NULL},
+    {"height", T_UINT, offsetof(struct view, view.frame.height), READONLY, NULL},
+    {"stride_bytes", T_UINT, offsetof(struct view, view.frame.stride_bytes), READONLY, NULL},
+    {"sim_time_ns", T_LONGLONG, offsetof(struct view, view.frame.sim_time_ns), READONLY, NULL},
     {"epoch", T_ULONGLONG, offsetof(struct view, view.epoch), READONLY, NULL},
     {"lost", T_ULONGLONG, offsetof(struct view, view.lost), READONLY, NULL},
     {"batch", T_UINT, offsetof(struct view, batch.count), READONLY, NULL},

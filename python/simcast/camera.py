@@ -129,7 +129,8 @@ class Camera:
     Args:
         stream: the stream's name; one living camera per name and ipc_dir.
         width, height: of one picture, pixels.
-        format: "rgb24", "rgba", "rgbx", "bgra" (bytes in this order), "grey", or "nv12".
+        format: "rgb24", "rgba", "rgbx", "bgra" (bytes in this order), "grey", or
+            "nv12" (BT.601, limited range).
         batch: pictures per frame, for simulators with many environments. Arrays then have one
             more dimension in front, and the frame is one picture of batch * height rows.
         first_env: number of the environment that the batch's first picture shows.

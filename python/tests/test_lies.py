@@ -69,6 +69,9 @@ class LieTest(kit.RingTest):
         if pixels.size:
             int(pixels.sum(dtype=numpy.uint64))
         self.assertLessEqual(pixels.size, bytes_max)
+        if frame.batch:
+            self.assertEqual(pixels.shape[:2], (frame.batch, frame.height))
+            self.assertGreater(frame.height, 0)
         self.assertLessEqual(len(frame.metadata), 1024)
         self.assertTrue(frame.format and frame.height >= 0 and len(frame.envs) >= 0)
         repr((frame.stamps_ns, frame.sim_time, frame.lost, frame.keyframe, frame.bottom_up))
