@@ -17,6 +17,7 @@ struct fanout {
     bool streaming;
     uint64_t last_seq;
     unsigned last_codec;
+    uint32_t last_id;
 };
 
 int fanout_create(const struct fanout_config *config, struct fanout **ret_fanout)
@@ -51,16 +52,19 @@ static int make_room(struct fanout *fanout)
     return 0;
 }
 
-struct client *fanout_join(struct fanout *fanout, struct ws_peer *peer, bool v2, int64_t now_ns)
+struct client *fanout_join(struct fanout *fanout, struct ws_peer *peer, enum client_kind kind,
+                           int64_t now_ns)
 {
     struct client *client = malloc(sizeof(*client));
 
     if (!client)
         return NULL;
-    if (make_room(fanout) < 0 || client_init(client, peer, v2, fanout->config.queue_messages) < 0) {
+    if (make_room(fanout) < 0 ||
+        client_init(client, peer, kind, fanout->config.queue_messages) < 0) {
         free(client);
         return NULL;
     }
+    client->id = ++fanout->last_id;
     client->connected_ns = now_ns;
     client->index = fanout->count;
     fanout->clients[fanout->count++] = client;
@@ -80,7 +84,7 @@ void fanout_leave(struct fanout *fanout, struct client *client)
 
 bool fanout_heard(struct fanout *fanout, struct client *client, int64_t now_ns)
 {
-    if (client->ready)
+    if (client->ready || client->ended)
         return false;
     client_set_ready(client, now_ns, fanout->config.counters);
     return true;
@@ -94,6 +98,9 @@ unsigned fanout_tick(struct fanout *fanout, int64_t now_ns)
         struct client *client = fanout->clients[i];
         if (!client->ready && now_ns - client->connected_ns >= fanout->config.ready_delay_ns)
             ready += fanout_heard(fanout, client, now_ns);
+        if (client->kind > CLIENT_V2 && !client->started && !client->ended &&
+            now_ns - client->connected_ns >= fanout->config.patience_ns)
+            client_give_up(client);
     }
     return ready;
 }
@@ -165,7 +172,7 @@ int fanout_clock(struct fanout *fanout, struct client *client, const uint8_t *re
 {
     uint8_t reply[CLOCK_REPLY_BYTES];
 
-    if (!client->v2 || clock_reply_encode(request, request_bytes, now_ns, reply) < 0)
+    if (client->kind != CLIENT_V2 || clock_reply_encode(request, request_bytes, now_ns, reply) < 0)
         return -EPROTO;
     struct message *message = message_new(reply, sizeof(reply));
     if (!message)
@@ -178,6 +185,33 @@ int fanout_clock(struct fanout *fanout, struct client *client, const uint8_t *re
 unsigned fanout_clients(const struct fanout *fanout)
 {
     return (unsigned)fanout->count;
+}
+
+const struct client *fanout_client(const struct fanout *fanout, unsigned at)
+{
+    return fanout->clients[at];
+}
+
+enum video_codec fanout_codec_needed(const struct fanout *fanout)
+{
+    enum video_codec needed = VIDEO_CODEC_NONE;
+
+    for (size_t i = 0; i < fanout->count; i++) {
+        enum video_codec codec = http_stream_codec(fanout->clients[i]->kind);
+        if (codec == VIDEO_CODEC_NONE || (i > 0 && codec != needed))
+            return VIDEO_CODEC_NONE;
+        needed = codec;
+    }
+    return needed;
+}
+
+bool fanout_serves_http(const struct fanout *fanout)
+{
+    for (size_t i = 0; i < fanout->count; i++) {
+        if (fanout->clients[i]->kind > CLIENT_V2)
+            return true;
+    }
+    return false;
 }
 
 int64_t fanout_waiting_ns(const struct fanout *fanout, int64_t now_ns)

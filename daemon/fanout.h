@@ -19,6 +19,7 @@ struct fanout;
 
 struct fanout_config {
     int64_t ready_delay_ns; /* a silent client is served after this */
+    int64_t patience_ns;    /* a client over plain HTTP gets a frame within this, or an error */
     size_t queue_messages;  /* per client */
     struct counters *counters;
 };
@@ -30,13 +31,17 @@ int fanout_create(const struct fanout_config *config, struct fanout **ret_fanout
 void fanout_destroy(struct fanout *fanout);
 
 /* The new client belongs to the fan-out; NULL without memory. */
-struct client *fanout_join(struct fanout *fanout, struct ws_peer *peer, bool v2, int64_t now_ns);
+struct client *fanout_join(struct fanout *fanout, struct ws_peer *peer, enum client_kind kind,
+                           int64_t now_ns);
 void fanout_leave(struct fanout *fanout, struct client *client);
 
 /* The client spoke. Returns whether this made it ready, so that it needs a keyframe. */
 bool fanout_heard(struct fanout *fanout, struct client *client, int64_t now_ns);
 
-/* Serves silent clients whose delay is over; returns how many became ready. */
+/*
+ * Serves silent clients whose delay is over, ends those whose patience is; returns how many became
+ * ready.
+ */
 unsigned fanout_tick(struct fanout *fanout, int64_t now_ns);
 
 /* Returns whether the stream broke off here, so that all need a keyframe. */
@@ -55,6 +60,15 @@ int fanout_clock(struct fanout *fanout, struct client *client, const uint8_t *re
                  size_t request_bytes, int64_t now_ns);
 
 unsigned fanout_clients(const struct fanout *fanout);
+
+/* The client at a place, 0 to fanout_clients - 1; valid until the next join or leave. */
+const struct client *fanout_client(const struct fanout *fanout, unsigned at);
+
+/* The one codec that all of them need; VIDEO_CODEC_NONE: they take any, or need different ones. */
+enum video_codec fanout_codec_needed(const struct fanout *fanout);
+
+/* Whether somebody is served over plain HTTP. */
+bool fanout_serves_http(const struct fanout *fanout);
 
 /* How long a client that could take a keyframe has been waiting for one; 0: nobody waits. */
 int64_t fanout_waiting_ns(const struct fanout *fanout, int64_t now_ns);

@@ -68,12 +68,23 @@ static void announce(struct guard *guard, int64_t now_ns)
 
     if (!changed && !guard->announcement_pending)
         return;
+    guard->announced = true;
     guard->gated = gated;
     guard->gated_mode = mode;
     write_announcement(guard, now_ns, json, sizeof(json));
     if (changed)
         fanout_telemetry(guard->fanout, video_gate_subject, json, strlen(json));
     guard->announcement_pending = publish(guard, BUS_LANE_NORMAL, video_gate_subject, json) < 0;
+}
+
+void guard_tell(const struct guard *guard, struct client *client, int64_t now_ns)
+{
+    char json[128];
+
+    if (!guard->announced || !guard->gated)
+        return;
+    write_announcement(guard, now_ns, json, sizeof(json));
+    fanout_telemetry_to(guard->fanout, client, video_gate_subject, json);
 }
 
 static void publish_pending(struct guard *guard)

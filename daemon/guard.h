@@ -29,6 +29,7 @@ struct guard {
     bool hold_pending;
     bool gated; /* what was announced last */
     enum gate_mode gated_mode;
+    bool announced;            /* ever */
     bool announcement_pending; /* the bus has not heard it yet */
 };
 
@@ -37,6 +38,9 @@ void guard_init(struct guard *guard, const struct gate_config *config, struct bu
 
 /* gate_step, and its actions carried out. Call it with GATE_EVENT_TICK every 50 ms. */
 struct gate_actions guard_step(struct guard *guard, const struct gate_event *event, int64_t now_ns);
+
+/* Tells a client that just came what was announced last, if that is that the video is away. */
+void guard_tell(const struct guard *guard, struct client *client, int64_t now_ns);
 
 /* Tells the robot to stop, or if the bus is away just now, as soon as it is back. */
 void guard_repeat_stop(struct guard *guard);

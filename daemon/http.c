@@ -104,10 +104,36 @@ static void respond_json(unsigned status, const char *body, struct http_response
     };
 }
 
-void http_get(const char *path, const struct http_health *health, const struct web_files *files,
-              char buffer[HTTP_BODY_BYTES], struct http_response *ret_response)
+static void respond_stream(enum client_kind kind, const struct http_health *health, char *buffer,
+                           struct http_response *ret_response)
 {
-    if (strcmp(path, "/health") == 0) {
+    const char *name = video_codec_name(http_stream_codec(kind));
+
+    *ret_response = (struct http_response){.status = 200, .streams = true, .kind = kind};
+    if (health->codec == VIDEO_CODEC_NONE || health->codec == http_stream_codec(kind))
+        return;
+    snprintf(buffer, HTTP_BODY_BYTES,
+             "503: the stream is encoded as %s, this address needs %s; try again when nobody else "
+             "watches, or let an operator send settings {\"codec\":\"%s\"}\n",
+             video_codec_name(health->codec), name, name);
+    *ret_response = (struct http_response){
+        .status = 503,
+        .content_type = TYPE_TEXT,
+        .body = buffer,
+        .body_bytes = strlen(buffer),
+    };
+}
+
+void http_get(const struct http_request *request, const struct http_health *health,
+              const struct web_files *files, char buffer[HTTP_BODY_BYTES],
+              struct http_response *ret_response)
+{
+    const char *path = request->path;
+    enum client_kind kind;
+
+    if (http_stream_kind(path, request->query, &kind) == 0) {
+        respond_stream(kind, health, buffer, ret_response);
+    } else if (strcmp(path, "/health") == 0) {
         write_health(health, buffer);
         respond_json(200, buffer, ret_response);
     } else if (strcmp(path, "/healthz") == 0) {

@@ -13,9 +13,18 @@
 #include <stdint.h>
 
 #include "daemon/counters.h"
+#include "daemon/http_stream.h"
 #include "daemon/web_files.h"
 
 #define HTTP_WS_PATH "/stream/ws"
+
+/* What a request says, as far as it matters here. Strings are "" where it does not. */
+struct http_request {
+    const char *path; /* decoded, without query */
+    const char *query;
+    const char *origin;
+    const char *host;
+};
 
 /* The state that /health, /healthz and /readyz tell of. Strings are borrowed for the call. */
 struct http_health {
@@ -29,6 +38,8 @@ struct http_health {
     bool bus_connected;
     const char *gate_mode;
     const char *gate_reason;
+    enum video_codec
+        codec; /* what others watch, and cannot be changed; VIDEO_CODEC_NONE: any goes */
 };
 
 struct http_response {
@@ -36,16 +47,18 @@ struct http_response {
     const char *content_type;
     const void *body;
     size_t body_bytes;
+    bool streams; /* no body: the connection stays open as a client of this kind instead */
+    enum client_kind kind;
 };
 
 #define HTTP_BODY_BYTES 2048
 
 /*
- * Answers GET `path` (decoded, without query). The body points into `files`, a constant, or
- * `buffer`.
+ * Answers GET. The body points into `files`, a constant, or `buffer`.
  */
-void http_get(const char *path, const struct http_health *health, const struct web_files *files,
-              char buffer[HTTP_BODY_BYTES], struct http_response *ret_response);
+void http_get(const struct http_request *request, const struct http_health *health,
+              const struct web_files *files, char buffer[HTTP_BODY_BYTES],
+              struct http_response *ret_response);
 
 /* The answer for a status alone: 403, 404, 405, 426, 503. */
 void http_error(unsigned status, struct http_response *ret_response);

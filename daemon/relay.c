@@ -20,12 +20,15 @@
 #define BUS_MESSAGES_PER_TURN 256
 #define COUNTER_PERIOD_NS (100 * NS_PER_MS) /* against foreign motion */
 #define ACK_BYTES 512
+#define CODEC_PERIOD_NS (500 * NS_PER_MS) /* between requests for another codec */
 
 struct relay {
     struct relay_config config;
     struct guard guard;
     struct demand demand;
     unsigned last_codec;
+    unsigned codec_before; /* what was encoded before we asked for another; NONE: we did not */
+    int64_t codec_asked_ns;
     int64_t countered_ns; /* last zero velocity against foreign motion; 0: none */
     enum bus_state bus_state;
     /* For frame.stats: the newest packet of this second, if any came from the ring. */
@@ -70,9 +73,49 @@ static void update_demand(struct relay *relay, int64_t now_ns)
         step(relay, relay->demand.wanted ? GATE_EVENT_WANTED : GATE_EVENT_UNWANTED, now_ns);
 }
 
+static void ask_codec(struct relay *relay, unsigned codec)
+{
+    demand_settings(&relay->demand, &(struct stream_settings){.codec = codec});
+}
+
+/* Programs that came over HTTP and are alone need their codec: the encoder is asked for it. */
+static void match_codec(struct relay *relay, unsigned codec, int64_t now_ns)
+{
+    unsigned needed = fanout_codec_needed(relay->config.fanout);
+
+    if (needed == VIDEO_CODEC_NONE || needed == codec ||
+        (relay->codec_asked_ns > 0 && now_ns - relay->codec_asked_ns < CODEC_PERIOD_NS))
+        return;
+    relay->codec_asked_ns = now_ns;
+    relay->codec_before = codec;
+    ask_codec(relay, needed);
+}
+
+enum video_codec relay_fixed_codec(const struct relay *relay)
+{
+    bool fixed = fanout_clients(relay->config.fanout) > 0 || source_runs_free(relay->config.source);
+
+    return fixed ? (enum video_codec)relay->last_codec : VIDEO_CODEC_NONE;
+}
+
+enum video_codec relay_codec(const struct relay *relay)
+{
+    return (enum video_codec)relay->last_codec;
+}
+
 void relay_clients_changed(struct relay *relay, int64_t now_ns)
 {
+    if (relay->codec_before != VIDEO_CODEC_NONE && !fanout_serves_http(relay->config.fanout)) {
+        ask_codec(relay, relay->codec_before);
+        relay->codec_before = VIDEO_CODEC_NONE;
+    }
     update_demand(relay, now_ns);
+}
+
+void relay_client_joined(struct relay *relay, struct client *client, int64_t now_ns)
+{
+    guard_tell(&relay->guard, client, now_ns);
+    relay_clients_changed(relay, now_ns);
 }
 
 void relay_client_ready(struct relay *relay, int64_t now_ns)
@@ -263,6 +306,8 @@ void relay_packet(struct relay *relay, const struct packet *packet, bool broke, 
     if (packet->legacy)
         update_demand(relay, now_ns); /* the first one makes this source wanted */
     relay->last_codec = header->codec;
+    if (!packet->legacy)
+        match_codec(relay, header->codec, now_ns);
     guard_step(&relay->guard, &event, now_ns);
     if (packet->keyframe)
         demand_satisfied(&relay->demand);

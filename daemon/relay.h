@@ -43,8 +43,18 @@ int relay_create(const struct relay_config *config, int64_t now_ns, struct relay
 void relay_destroy(struct relay *relay);
 
 /* A client came, left, or may now be sent to. */
+void relay_client_joined(struct relay *relay, struct client *client, int64_t now_ns);
 void relay_clients_changed(struct relay *relay, int64_t now_ns);
 void relay_client_ready(struct relay *relay, int64_t now_ns);
+
+/*
+ * The codec that somebody new has to put up with, because others watch it or its source cannot be
+ * told; VIDEO_CODEC_NONE: any will do, the encoder is asked for it when the client is there.
+ */
+enum video_codec relay_fixed_codec(const struct relay *relay);
+
+/* What the stream is encoded as now; VIDEO_CODEC_NONE: nothing came yet. */
+enum video_codec relay_codec(const struct relay *relay);
 
 /* One message of a client, type byte first. */
 void relay_client_message(struct relay *relay, struct client *client, const uint8_t *bytes,

@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bus/bus.h"
+#include "daemon/api.h"
 #include "daemon/config_paths.h"
 #include "daemon/fanout.h"
 #include "daemon/http.h"
@@ -36,6 +38,7 @@
 
 #define TICK_NS (50 * NS_PER_MS)
 #define READY_DELAY_NS (100 * NS_PER_MS)
+#define PATIENCE_NS (5 * NS_PER_S)
 #define FAREWELL_NS (1 * NS_PER_S)
 #define ACCEPTS_PER_TURN 64
 
@@ -66,8 +69,12 @@ struct server {
     int64_t watchdog_ns; /* period of the pings; 0: nobody asks for them */
     int64_t pinged_ns;
     uint64_t frames_before; /* a second ago */
+    unsigned fps;           /* in the second before */
+    uint32_t width;         /* of the newest frame; 0: unknown */
+    uint32_t height;
     bool stopping;
     char http_body[HTTP_BODY_BYTES];
+    char *page; /* an answer that is longer; freed with the next */
 };
 
 static void take_packets(struct server *server, bool poll)
@@ -80,6 +87,8 @@ static void take_packets(struct server *server, bool poll)
         relay_packet(server->relay, &packet, broke, now_ns);
         source_release(server->source, &packet);
         server->frame_ns = now_ns;
+        server->width = packet.ring_view.frame.width;
+        server->height = packet.ring_view.frame.height;
         now_ns = clock_now_ns();
     }
 }
@@ -156,6 +165,7 @@ static void on_second(struct server *server, int64_t now_ns)
                fanout_clients(server->fanout), frames - server->frames_before,
                source_name(server, now_ns), gate_mode_name(relay_gate(server->relay)->mode),
                bus_state(server->bus) == BUS_CONNECTED ? "connected" : "away");
+    server->fps = (unsigned)(frames - server->frames_before);
     server->frames_before = frames;
 }
 
@@ -203,16 +213,20 @@ static void on_signal(void *data)
         loop_stop(server->loop);
 }
 
-static void *on_open(void *data, struct ws_peer *peer, bool v2)
+static void *on_open(void *data, struct ws_peer *peer, enum client_kind kind)
 {
     struct server *server = data;
     int64_t now_ns = clock_now_ns();
 
     if (server->stopping)
         return NULL;
-    struct client *client = fanout_join(server->fanout, peer, v2, now_ns);
-    if (client)
-        relay_clients_changed(server->relay, now_ns);
+    struct client *client = fanout_join(server->fanout, peer, kind, now_ns);
+    if (!client)
+        return NULL;
+    ws_peer_address(peer, client->address, sizeof(client->address));
+    relay_client_joined(server->relay, client, now_ns);
+    if (kind > CLIENT_V2 && fanout_heard(server->fanout, client, now_ns))
+        relay_client_ready(server->relay, now_ns);
     return client;
 }
 
@@ -244,35 +258,111 @@ static void on_close(void *data, void *client)
     relay_clients_changed(server->relay, clock_now_ns());
 }
 
-static void on_get(void *data, const char *path, struct http_response *ret_response)
+static int64_t frame_age_ms(const struct server *server, int64_t now_ns)
 {
-    struct server *server = data;
+    return server->frame_ns > 0 ? (now_ns - server->frame_ns) / NS_PER_MS : -1;
+}
+
+static void write_streams(FILE *file, const struct server *server, int64_t now_ns)
+{
+    api_write_streams(file, &(struct api_stream){
+                                .name = server->config->stream,
+                                .source = source_name(server, now_ns),
+                                .codec = relay_codec(server->relay),
+                                .width = server->width,
+                                .height = server->height,
+                                .fps = server->fps,
+                                .last_frame_age_ms = frame_age_ms(server, now_ns),
+                                .frames = server->counters.frames_broadcast,
+                                .clients = fanout_clients(server->fanout),
+                            });
+}
+
+static void write_clients(FILE *file, const struct server *server, int64_t now_ns)
+{
+    api_write_clients(file, server->fanout, now_ns);
+}
+
+/* Answers of any length. */
+static const struct page {
+    const char *path;
+    const char *content_type;
+    void (*write)(FILE *file, const struct server *server, int64_t now_ns);
+} pages[] = {
+    {"/api/v1/streams", "application/json", write_streams},
+    {"/api/v1/clients", "application/json", write_clients},
+};
+
+static void respond_page(struct server *server, const struct page *page,
+                         struct http_response *ret_response)
+{
+    size_t page_bytes = 0;
+
+    free(server->page);
+    server->page = NULL;
+    FILE *file = open_memstream(&server->page, &page_bytes);
+    if (file)
+        page->write(file, server, clock_now_ns());
+    if (!file || fclose(file) != 0) {
+        http_error(503, ret_response);
+        return;
+    }
+    *ret_response = (struct http_response){
+        .status = 200,
+        .content_type = page->content_type,
+        .body = server->page,
+        .body_bytes = page_bytes,
+    };
+}
+
+static void respond_health(struct server *server, const struct http_request *request,
+                           struct http_response *ret_response)
+{
     int64_t now_ns = clock_now_ns();
     const struct gate *gate = relay_gate(server->relay);
-    const struct http_health health = {
+    struct http_health health = {
         .counters = &server->counters,
         .clients = fanout_clients(server->fanout),
         .shm_seq = source_sequence(server->source, now_ns),
-        .last_frame_age_ms = server->frame_ns > 0 ? (now_ns - server->frame_ns) / NS_PER_MS : -1,
+        .last_frame_age_ms = frame_age_ms(server, now_ns),
         .uptime_s = (now_ns - server->started_ns) / NS_PER_S,
         .source = source_name(server, now_ns),
         .source_reason = source_reason(server->source),
         .bus_connected = bus_state(server->bus) == BUS_CONNECTED,
         .gate_mode = gate_mode_name(gate->mode),
         .gate_reason = gate_reason_name(gate->reason),
+        .codec = relay_fixed_codec(server->relay),
     };
 
-    http_get(path, &health, server->files, server->http_body, ret_response);
+    http_get(request, &health, server->files, server->http_body, ret_response);
 }
 
-static bool on_may_connect(void *data, const char *origin, const char *host)
+static void on_get(void *data, const struct http_request *request,
+                   struct http_response *ret_response)
 {
     struct server *server = data;
-    bool allowed = http_origin_allowed(origin, host, server->config->allowed_origins);
 
-    if (!allowed)
-        server->counters.clients_refused++;
-    return allowed;
+    if (server->stopping) {
+        http_error(503, ret_response);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        if (strcmp(request->path, pages[i].path) == 0) {
+            respond_page(server, &pages[i], ret_response);
+            return;
+        }
+    }
+    respond_health(server, request, ret_response);
+}
+
+static unsigned on_may_connect(void *data, const struct http_request *request)
+{
+    struct server *server = data;
+
+    if (http_origin_allowed(request->origin, request->host, server->config->allowed_origins))
+        return 0;
+    server->counters.clients_refused++;
+    return 403;
 }
 
 static int open_signals(struct server *server)
@@ -330,6 +420,7 @@ static int open_bus(struct server *server)
 {
     const struct config *config = server->config;
     char local_url[CONFIG_TEXT_BYTES + 8];
+    char shown[CONFIG_TEXT_BYTES + 8];
     char patterns[CONFIG_TEXT_BYTES];
     struct bus_config bus = {
         .url = config->bus_url,
@@ -350,13 +441,14 @@ static int open_bus(struct server *server)
         return -EINVAL;
     }
     bus.subscriptions[count] = COMMAND_SUBJECT_WILDCARD;
+    bus_url_show(bus.url, shown, sizeof(shown));
     int error = bus_open(&bus, &server->bus);
     if (error == -EADDRINUSE)
-        log_error("another simcastd serves the bus %s; stop it, or use another --ipc-dir", bus.url);
+        log_error("another simcastd serves the bus %s; stop it, or use another --ipc-dir", shown);
     else if (error == -EINVAL)
         log_error("bus_url or telemetry.subjects: not a URL or pattern that the bus understands");
     else if (error < 0)
-        log_error("cannot open the bus %s: %s; check the directory (--ipc-dir or --bus)", bus.url,
+        log_error("cannot open the bus %s: %s; check the directory (--ipc-dir or --bus)", shown,
                   strerror(-error));
     return error;
 }
@@ -366,6 +458,7 @@ static int open_relay(struct server *server)
     const struct config *config = server->config;
     const struct fanout_config fanout = {
         .ready_delay_ns = READY_DELAY_NS,
+        .patience_ns = PATIENCE_NS,
         .queue_messages = config->telemetry_queue,
         .counters = &server->counters,
     };
@@ -474,6 +567,7 @@ static void server_close(struct server *server)
     ws_destroy(server->ws);
     loop_destroy(server->loop);
     web_files_free(server->files);
+    free(server->page);
     relay_destroy(server->relay);
     fanout_destroy(server->fanout);
     bus_close(server->bus);

@@ -18,17 +18,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <libwebsockets.h>
+#include <netdb.h>
 
 #include "base/log.h"
 #include "proto/viewer.h"
 
 #define HEADER_BYTES_MAX 2048u
 #define PATH_BYTES_MAX 256
+#define QUERY_BYTES_MAX 256
 #define ORIGIN_BYTES_MAX 512
 #define HANDSHAKE_SECONDS 5
-#define HEADER_POOL 64 /* requests whose headers are being read at the same time */
+/* Requests whose headers are held: while they are being read, and as long as a stream over HTTP. */
+#define HEADER_POOL 2048
 
 struct session {
     struct lws *wsi;
@@ -36,6 +40,7 @@ struct session {
     struct session *previous;
     void *client;          /* NULL: not open, or closed for the handler already */
     unsigned close_status; /* close with this as soon as it is writable; 0: stay */
+    bool http;             /* a stream over plain HTTP */
     size_t received;
     uint8_t message[WS_MESSAGE_BYTES_MAX];
 };
@@ -104,6 +109,8 @@ static int add_headers(struct lws *wsi, const struct http_response *response, ui
         add_header(wsi, "cache-control:", "no-store", at, end) ||
         add_header(wsi, "x-content-type-options:", "nosniff", at, end) ||
         add_header(wsi, "referrer-policy:", "no-referrer", at, end) ||
+        add_header(wsi, "cross-origin-opener-policy:", "same-origin", at, end) ||
+        add_header(wsi, "cross-origin-embedder-policy:", "require-corp", at, end) ||
         add_header(wsi, "content-security-policy:",
                    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
                    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -133,42 +140,83 @@ static int respond(struct lws *wsi, const struct http_response *response, bool h
     return 0;
 }
 
-static int on_request(struct ws *ws, struct lws *wsi)
-{
-    struct http_response response;
+/* The texts of a request; `at` borrows them. */
+struct request {
+    struct http_request at;
     char path[PATH_BYTES_MAX];
-    bool head = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
+    char query[QUERY_BYTES_MAX];
+    char origin[ORIGIN_BYTES_MAX];
+    char host[ORIGIN_BYTES_MAX];
+};
 
-    if (!head && lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) == 0)
-        http_error(405, &response);
-    else if (!header_text(wsi, head ? WSI_TOKEN_HEAD_URI : WSI_TOKEN_GET_URI, path, sizeof(path)))
-        http_error(404, &response);
+/* The parts of a query, joined by '&' as they came. */
+static bool query_text(struct lws *wsi, char *text, int text_bytes)
+{
+    int used = 0;
+
+    text[0] = '\0';
+    for (int i = 0; lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i) > 0; i++) {
+        if (i > 0 && used + 1 < text_bytes)
+            text[used++] = '&';
+        int length =
+            lws_hdr_copy_fragment(wsi, text + used, text_bytes - used, WSI_TOKEN_HTTP_URI_ARGS, i);
+        if (length < 0)
+            return false;
+        used += length;
+    }
+    return true;
+}
+
+/* Returns 0, or the status to answer. */
+static unsigned read_request(struct lws *wsi, bool head, struct request *ret)
+{
+    ret->at = (struct http_request){
+        .path = ret->path, .query = ret->query, .origin = ret->origin, .host = ret->host};
+    if (!header_text(wsi, head ? WSI_TOKEN_HEAD_URI : WSI_TOKEN_GET_URI, ret->path,
+                     sizeof(ret->path)) ||
+        !query_text(wsi, ret->query, sizeof(ret->query)))
+        return 404;
+    if (!header_text(wsi, WSI_TOKEN_ORIGIN, ret->origin, sizeof(ret->origin)) ||
+        !header_text(wsi, WSI_TOKEN_HOST, ret->host, sizeof(ret->host)))
+        return 403;
+    return 0;
+}
+
+/* Finds the answer to a request; returns whether it is one for the head alone. */
+static bool answer(struct ws *ws, struct lws *wsi, struct http_response *ret_response)
+{
+    struct request request;
+    bool head = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
+    unsigned status = 405;
+
+    if (head || lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0)
+        status = read_request(wsi, head, &request);
+    if (status != 0)
+        http_error(status, ret_response);
     else
-        ws->handler.get(ws->handler.data, path, &response);
-    return respond(wsi, &response, head);
+        ws->handler.get(ws->handler.data, &request.at, ret_response);
+    return head;
 }
 
 /* 0: go on with the WebSocket handshake; 1: answered; -1: hang up. */
 static int on_upgrade(struct ws *ws, struct lws *wsi, const char *upgrade)
 {
-    char path[PATH_BYTES_MAX];
-    char origin[ORIGIN_BYTES_MAX];
-    char host[ORIGIN_BYTES_MAX];
+    struct request request;
     struct http_response response;
 
     /* An offer of h2c is turned down by answering as if it had not been made (RFC 7540, 3.2). */
-    if (strcasecmp(upgrade, "websocket") != 0)
-        return on_request(ws, wsi) < 0 ? -1 : 1;
-    if (!header_text(wsi, WSI_TOKEN_GET_URI, path, sizeof(path)) ||
-        strcmp(path, HTTP_WS_PATH) != 0) {
-        http_error(404, &response);
-    } else if (!header_text(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin)) ||
-               !header_text(wsi, WSI_TOKEN_HOST, host, sizeof(host)) ||
-               !ws->handler.may_connect(ws->handler.data, origin, host)) {
-        http_error(403, &response);
-    } else {
-        return 0;
+    if (strcasecmp(upgrade, "websocket") != 0) {
+        bool head = answer(ws, wsi, &response);
+        return respond(wsi, &response, head) < 0 ? -1 : 1;
     }
+    unsigned status = read_request(wsi, false, &request);
+    if (status == 0 && strcmp(request.path, HTTP_WS_PATH) != 0)
+        status = 404;
+    if (status == 0)
+        status = ws->handler.may_connect(ws->handler.data, &request.at);
+    if (status == 0)
+        return 0;
+    http_error(status, &response);
     return respond(wsi, &response, false) < 0 ? -1 : 1;
 }
 
@@ -196,24 +244,40 @@ static void on_close(struct ws *ws, struct session *session)
     session->wsi = NULL;
 }
 
-static int on_open(struct ws *ws, struct lws *wsi, struct session *session)
+static int on_open(struct ws *ws, struct lws *wsi, struct session *session, enum client_kind kind)
 {
-    *session = (struct session){.wsi = wsi, .next = ws->sessions};
+    *session = (struct session){.wsi = wsi, .next = ws->sessions, .http = kind > CLIENT_V2};
     if (ws->sessions)
         ws->sessions->previous = session;
     ws->sessions = session;
     ws->peers++;
-    bool v2 = lws_get_protocol(wsi)->id == 2;
-    session->client = ws->handler.open(ws->handler.data, (struct ws_peer *)wsi, v2);
+    session->client = ws->handler.open(ws->handler.data, (struct ws_peer *)wsi, kind);
     if (session->client)
         return 0;
     on_close(ws, session);
     return -1;
 }
 
+static int on_websocket(struct ws *ws, struct lws *wsi, struct session *session)
+{
+    return on_open(ws, wsi, session, lws_get_protocol(wsi)->id == 2 ? CLIENT_V2 : CLIENT_V1);
+}
+
+static int on_request(struct ws *ws, struct lws *wsi, struct session *session)
+{
+    struct http_response response;
+    bool head = answer(ws, wsi, &response);
+
+    if (!response.streams || head)
+        return respond(wsi, &response, head) < 0 || lws_http_transaction_completed(wsi) ? -1 : 0;
+    lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+    return on_open(ws, wsi, session, response.kind);
+}
+
 static int close_with(struct ws *ws, struct session *session, unsigned status)
 {
-    lws_close_reason(session->wsi, (enum lws_close_status)status, NULL, 0);
+    if (!session->http)
+        lws_close_reason(session->wsi, (enum lws_close_status)status, NULL, 0);
     session_forget(ws, session);
     return -1;
 }
@@ -260,21 +324,24 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
     switch (reason) {
     case LWS_CALLBACK_HTTP:
-        return on_request(ws, wsi) < 0 || lws_http_transaction_completed(wsi) ? -1 : 0;
+        return on_request(ws, wsi, session);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return on_upgrade(ws, wsi, in);
     case LWS_CALLBACK_ESTABLISHED:
-        return on_open(ws, wsi, session);
+        return on_websocket(ws, wsi, session);
     case LWS_CALLBACK_RECEIVE:
         return on_receive(ws, session, in, size);
     case LWS_CALLBACK_SERVER_WRITEABLE:
-        return on_writable(ws, session);
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+        return session ? on_writable(ws, session) : 0;
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
         /* Nothing of ours may follow the peer's close frame. */
         session_forget(ws, session);
         return 0;
     case LWS_CALLBACK_CLOSED:
-        on_close(ws, session);
+    case LWS_CALLBACK_CLOSED_HTTP:
+        if (session)
+            on_close(ws, session);
         return 0;
     default:
         return 0;
@@ -369,6 +436,25 @@ int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes)
 bool ws_peer_busy(struct ws_peer *peer)
 {
     return lws_partial_buffered((struct lws *)peer) != 0;
+}
+
+void ws_peer_address(struct ws_peer *peer, char *ret_text, size_t text_bytes)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t address_bytes = sizeof(address);
+
+    if (getpeername(lws_get_socket_fd((struct lws *)peer), (struct sockaddr *)&address,
+                    &address_bytes) < 0 ||
+        getnameinfo((struct sockaddr *)&address, address_bytes, ret_text, (socklen_t)text_bytes,
+                    NULL, 0, NI_NUMERICHOST) != 0 ||
+        address.ss_family == AF_UNIX)
+        snprintf(ret_text, text_bytes, "unix");
+}
+
+void ws_peer_finish(struct ws_peer *peer)
+{
+    session_of(peer)->close_status = WS_CLOSE_GOING_AWAY;
+    lws_callback_on_writable((struct lws *)peer);
 }
 
 unsigned ws_peers(const struct ws *ws)

@@ -22,21 +22,24 @@
 enum ws_close_status { WS_CLOSE_GOING_AWAY = 1001, WS_CLOSE_TOO_BIG = 1009 };
 
 struct ws;
-struct ws_peer; /* one open WebSocket; valid from `open` until `close` */
+struct ws_peer; /* one open WebSocket or stream over HTTP; valid from `open` until `close` */
 
 struct ws_handler {
     void *data;
-    /* A WebSocket is open. Returns what the next three are called with, or NULL to close it. */
-    void *(*open)(void *data, struct ws_peer *peer, bool v2);
+    /*
+     * A WebSocket is open, or `get` answered with a stream. Returns what the next three are
+     * called with, or NULL to close it.
+     */
+    void *(*open)(void *data, struct ws_peer *peer, enum client_kind kind);
     /* One whole message. `bytes` is borrowed. */
     void (*message)(void *data, void *client, const uint8_t *bytes, size_t size, bool text);
     /* The peer took all that it had been sent, after a time when it had not. */
     void (*drained)(void *data, void *client);
     void (*close)(void *data, void *client);
-    /* GET `path`. The response is used before the next call. */
-    void (*get)(void *data, const char *path, struct http_response *ret_response);
-    /* A page of `origin` asked `host` for a WebSocket. */
-    bool (*may_connect)(void *data, const char *origin, const char *host);
+    /* GET. The response is used before the next call. */
+    void (*get)(void *data, const struct http_request *request, struct http_response *ret_response);
+    /* Asks for a WebSocket. Returns 0 (welcome), or the status that refuses it. */
+    unsigned (*may_connect)(void *data, const struct http_request *request);
 };
 
 /*
@@ -52,17 +55,23 @@ void ws_destroy(struct ws *ws);
 int ws_adopt(struct ws *ws, int fd);
 
 /*
- * Sends one or more finished WebSocket frames. What the socket does not take now is copied and
- * sent later, before anything else; the caller looks at ws_peer_busy and stops meanwhile.
- * Errors: -EPIPE the peer is gone; `close` follows by itself.
- * Cost: one send(2); no copy when the socket takes all.
+ * Sends one or more finished WebSocket frames, over HTTP just bytes. What the socket does not take
+ * now is copied and sent later, before anything else; the caller looks at ws_peer_busy and stops
+ * meanwhile. Errors: -EPIPE the peer is gone; `close` follows by itself. Cost: one send(2); no copy
+ * when the socket takes all.
  */
 int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes);
 
 /* Whether a tail waits. While true, each ws_peer_send copies all of its frame. */
 bool ws_peer_busy(struct ws_peer *peer);
 
-/* Open WebSockets, including those whose farewell is on the way. */
+/* Where it connects from, as a number ("192.0.2.1"), or "unix". */
+void ws_peer_address(struct ws_peer *peer, char *ret_text, size_t text_bytes);
+
+/* Of a stream over HTTP: hangs up when all was taken; `close` follows. */
+void ws_peer_finish(struct ws_peer *peer);
+
+/* Open WebSockets and streams, including those whose farewell is on the way. */
 unsigned ws_peers(const struct ws *ws);
 
 /*

@@ -15,8 +15,9 @@ import socket
 import struct
 import tempfile
 import time
+import urllib.request
 
-from daemon_cases import (NATS_PORT, Stack, case, check, check_order, equal, on_nats, run_cases,
+from daemon_cases import (NATS_PORT, Stack, armed, case, check, check_order, equal, on_nats, run_cases,
                           simcastd, streaming)
 from daemon_kit import Slot, free_port, h264_like, wait_until
 from nats import NatsServer
@@ -270,6 +271,142 @@ def a_garbled_slot_is_survived():
             check(client.receive(Video, where=lambda v: v.frame_seq > slot.frame_seq + 100),
                   "video from the replaced file")
         check(daemon.health()["packets_malformed"] >= 4, "garbage is counted")
+
+
+# video over plain HTTP
+
+
+def jpeg_like(number):
+    return {"payload": b"\xff\xd8" + struct.pack("<Q", number) * 2000 + b"\xff\xd9"}
+
+
+@case
+def a_snapshot_is_the_newest_picture():
+    with streaming(make=jpeg_like) as (daemon, _):
+        for path in ("/snapshot", "/?action=snapshot"):
+            status, headers, body = daemon.get(path)
+            equal((status, headers["content-type"]), (200, "image/jpeg"), path)
+            equal((body[:2], body[-2:], len(body)), (b"\xff\xd8", b"\xff\xd9", 16004), path)
+        equal(daemon.get("/snapshot", method="HEAD")[0], 200, "HEAD")
+        check(daemon.wait_health(lambda h: h["clients"] == 0), "they left")
+
+
+@case
+def mjpeg_plays_in_every_reader_of_multipart():
+    with streaming(make=jpeg_like) as (daemon, _):
+        for path in ("/stream", "/?x=1&action=stream"):
+            answer = urllib.request.urlopen(f"http://127.0.0.1:{daemon.port}{path}", timeout=5)
+            with answer:
+                check("boundary=simcast-frame" in answer.headers["content-type"], "type")
+                numbers = []
+                for _ in range(10):
+                    while (line := answer.readline()) != b"--simcast-frame\r\n":
+                        equal(line, b"\r\n", "between the parts")
+                    part = {}
+                    while (line := answer.readline().strip()):
+                        name, _, value = line.partition(b": ")
+                        part[name.lower()] = value
+                    body = answer.read(int(part[b"content-length"]))
+                    equal((body[:2], body[-2:]), (b"\xff\xd8", b"\xff\xd9"), "a whole picture")
+                    numbers.append(struct.unpack_from("<Q", body, 2)[0])
+                equal(numbers, list(range(numbers[0], numbers[0] + 10)), "none is missing")
+        check(daemon.wait_health(lambda h: h["clients"] == 0), "they left")
+
+
+@case
+def a_slow_mjpeg_reader_gets_whole_pictures():
+    make = lambda number: {"payload": b"\xff\xd8" + struct.pack("<Q", number) * 20000}
+    with streaming(make=make, fps=60) as (daemon, _), \
+            socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.connect(daemon.address)
+        reader.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        file = reader.makefile("rb")
+        numbers = []
+        while len(numbers) < 6:
+            while file.readline() != b"--simcast-frame\r\n":
+                pass
+            length = 0
+            while (line := file.readline().strip()):
+                length = int(line.split(b" ")[1]) if line.startswith(b"Content-Length") else length
+            body = file.read(length)
+            number = struct.unpack_from("<Q", body, 2)[0]
+            equal(body, b"\xff\xd8" + struct.pack("<Q", number) * 20000, "whole and untorn")
+            numbers.append(number)
+            time.sleep(0.2)  # does not read: this is what is tested
+        equal(numbers, sorted(set(numbers)), "in order")
+        check(numbers[-1] - numbers[0] > 20, f"skipped too few: {numbers}")
+
+
+@case
+def raw_h264_starts_at_a_keyframe():
+    make = lambda number: {"payload": b"\0\0\0\1" + bytes([number % 10]) * 5, "codec": H264,
+                           "keyframe": number % 10 == 0}
+    with streaming(make=make) as (daemon, _), \
+            urllib.request.urlopen(f"http://127.0.0.1:{daemon.port}/video.h264") as answer:
+        equal(answer.headers["content-type"], "video/h264", "type")
+        body = answer.read(9 * 25)
+        equal([body[at] for at in range(4, len(body), 9)], [n % 10 for n in range(25)], "units")
+
+
+@case
+def what_is_not_encoded_is_refused_with_a_reason():
+    with streaming(make=h264_like(10)) as (daemon, _):
+        status, headers, body = daemon.get("/stream")
+        equal((status, headers["content-type"]), (503, "text/plain; charset=utf-8"), "status")
+        check(b"encoded as h264" in body and b"needs jpeg" in body, body)
+
+
+@case
+def a_codec_that_nobody_else_watches_is_encoded_on_demand():
+    with Stack() as stack:
+        daemon = stack.daemon
+        status, headers, body = daemon.get("/snapshot")
+        equal((status, body[:3]), (200, b"\xff\xd8\xff"), "a JPEG of an encoder set to H.264")
+        check(0 <= int(headers["x-simcast-age-ms"]) < 1000, "age")
+        with daemon.connect() as client:
+            check(client.receive(Video, where=lambda v: v.codec == H264), "H.264 is back")
+            equal(daemon.get("/snapshot")[0], 503, "while others watch H.264")
+            with urllib.request.urlopen(f"http://127.0.0.1:{daemon.port}/video.h264") as answer:
+                equal(answer.read(4), b"\0\0\0\1", "but H.264 can be had")
+
+
+@case
+def a_picture_that_never_comes_is_an_error():
+    with simcastd() as daemon:
+        began = time.monotonic()
+        equal(urllib_status(daemon, "/snapshot"), 503, "status")
+        check(4 < time.monotonic() - began < 7, "in 5 s")
+
+
+def urllib_status(daemon, path):
+    with socket.create_connection(daemon.address, timeout=9) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        return int(connection.recv(4096).split(b" ")[1])
+
+
+@case
+def the_api_tells_of_streams_and_clients():
+    with streaming(make=jpeg_like) as (daemon, _), \
+            daemon.connect(subprotocols=["simcast.v2"]) as client:
+        client.receive(Video)
+        stream = json.loads(daemon.get("/api/v1/streams")[2])["streams"][0]
+        equal((stream["name"], stream["source"], stream["codec"], stream["clients"]),
+              ("front", "legacy", "jpeg", 1), "stream")
+        check(0 <= stream["last_frame_age_ms"] < 1000, "age")
+        one, = json.loads(daemon.get("/api/v1/clients")[2])["clients"]
+        equal((one["kind"], one["address"], one["missed"]), ("simcast.v2", "127.0.0.1", 0), "client")
+        check(one["frames"] >= 1 and one["bytes"] == one["frames"] * 16004, f"{one}")
+
+
+@case
+def who_joins_while_the_video_is_away_is_told():
+    with streaming() as (daemon, slot):
+        armed(daemon)
+        slot.pause()
+        check(daemon.wait_health(lambda h: h["gate"] == "HOLD"), "hold")
+        with daemon.connect() as client:
+            equal(client.telemetry("telemetry.safety.video_gate").json["gated"], True, "told")
 
 
 # the ring

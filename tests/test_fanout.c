@@ -16,10 +16,14 @@
 #define PEERS 4
 #define SENT_MAX 4096
 #define DELAY_NS (100 * NS_PER_MS)
+#define PATIENCE_NS (5 * NS_PER_S)
 
 struct ws_peer {
     bool busy;
     bool gone;
+    bool finished;
+    char text[8192]; /* what came that is no WebSocket frame */
+    size_t text_bytes;
     unsigned busy_after; /* becomes busy with this many further frames; 0: never */
     size_t sent_count;
     struct {
@@ -51,6 +55,12 @@ int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes)
 
     if (peer->gone)
         return -1;
+    if (frame[0] != 0x82) {
+        ck_assert_uint_lt(peer->text_bytes + frame_bytes, sizeof(peer->text));
+        memcpy(peer->text + peer->text_bytes, frame, frame_bytes);
+        peer->text_bytes += frame_bytes;
+        return 0;
+    }
     ck_assert_uint_eq(frame[0], 0x82);
     ck_assert_uint_lt(peer->sent_count, SENT_MAX);
     size_t at = peer->sent_count++;
@@ -76,10 +86,16 @@ bool ws_peer_busy(struct ws_peer *peer)
     return peer->busy;
 }
 
+void ws_peer_finish(struct ws_peer *peer)
+{
+    peer->finished = true;
+}
+
 static void set_up(void)
 {
     const struct fanout_config config = {
         .ready_delay_ns = DELAY_NS,
+        .patience_ns = PATIENCE_NS,
         .queue_messages = 3,
         .counters = &counters,
     };
@@ -91,7 +107,7 @@ static void set_up(void)
 
 static struct client *join(size_t peer, bool v2)
 {
-    struct client *client = fanout_join(fanout, &peers[peer], v2, 1);
+    struct client *client = fanout_join(fanout, &peers[peer], v2 ? CLIENT_V2 : CLIENT_V1, 1);
 
     ck_assert_ptr_nonnull(client);
     return client;
@@ -372,6 +388,100 @@ START_TEST(waiting_time_counts_who_could_take_a_keyframe)
 }
 END_TEST
 
+static struct client *join_http(size_t peer, enum client_kind kind)
+{
+    struct client *client = fanout_join(fanout, &peers[peer], kind, 1);
+
+    ck_assert_ptr_nonnull(client);
+    ck_assert(fanout_heard(fanout, client, 2));
+    return client;
+}
+
+START_TEST(an_mjpeg_client_gets_parts_with_lengths)
+{
+    join_http(0, CLIENT_MJPEG);
+    send(1, VIDEO_CODEC_JPEG, true);
+    send(2, VIDEO_CODEC_JPEG, true);
+    const char *text = peers[0].text;
+    ck_assert_int_eq(strncmp(text, "HTTP/1.1 200 OK\r\n", 17), 0);
+    const char *first = strstr(text, "\r\n--simcast-frame\r\n");
+    ck_assert_ptr_nonnull(first);
+    ck_assert_ptr_nonnull(strstr(first, "Content-Length: 1000\r\n\r\n"));
+    const char *body = strstr(first, "\r\n\r\n") + 4;
+    ck_assert_int_eq(strncmp(body + 1000, "\r\n--simcast-frame\r\n", 19), 0);
+    ck_assert(!peers[0].finished);
+}
+END_TEST
+
+START_TEST(a_snapshot_is_one_picture_and_the_end)
+{
+    join_http(0, CLIENT_JPEG);
+    send(1, VIDEO_CODEC_H264, true);
+    ck_assert_uint_eq(peers[0].text_bytes, 0);
+    send(2, VIDEO_CODEC_JPEG, true);
+    size_t bytes = peers[0].text_bytes;
+    ck_assert(peers[0].finished);
+    send(3, VIDEO_CODEC_JPEG, true);
+    ck_assert_uint_eq(peers[0].text_bytes, bytes);
+    ck_assert_ptr_nonnull(strstr(peers[0].text, "Content-Type: image/jpeg\r\n"));
+}
+END_TEST
+
+START_TEST(annex_b_starts_at_a_keyframe_and_ends_with_its_codec)
+{
+    join_http(0, CLIENT_ANNEX_B);
+    send(1, VIDEO_CODEC_H264, false);
+    ck_assert_uint_eq(peers[0].text_bytes, 0);
+    send(2, VIDEO_CODEC_H264, true);
+    size_t first = peers[0].text_bytes;
+    ck_assert_uint_gt(first, 1000);
+    send(3, VIDEO_CODEC_H264, false);
+    ck_assert_uint_eq(peers[0].text_bytes, first + 1000);
+    send(4, VIDEO_CODEC_JPEG, true);
+    ck_assert_uint_eq(peers[0].text_bytes, first + 1000);
+    ck_assert(peers[0].finished);
+}
+END_TEST
+
+START_TEST(http_clients_without_a_frame_get_an_error_in_time)
+{
+    join_http(0, CLIENT_MJPEG);
+    fanout_tick(fanout, PATIENCE_NS);
+    ck_assert(!peers[0].finished);
+    fanout_tick(fanout, PATIENCE_NS + 1);
+    ck_assert(peers[0].finished);
+    ck_assert_int_eq(strncmp(peers[0].text, "HTTP/1.1 503 ", 13), 0);
+    size_t bytes = peers[0].text_bytes;
+    fanout_tick(fanout, 3 * PATIENCE_NS);
+    send(1, VIDEO_CODEC_JPEG, true);
+    ck_assert_uint_eq(peers[0].text_bytes, bytes);
+}
+END_TEST
+
+START_TEST(http_clients_get_no_telemetry)
+{
+    join_http(0, CLIENT_MJPEG);
+    ck_assert_int_eq(fanout_telemetry(fanout, "telemetry.x", "{}", 2), 0);
+    ck_assert_uint_eq(peers[0].text_bytes, 0);
+    ck_assert_uint_eq(peers[0].sent_count, 0);
+}
+END_TEST
+
+START_TEST(a_codec_is_needed_when_all_need_the_same)
+{
+    ck_assert_uint_eq(fanout_codec_needed(fanout), VIDEO_CODEC_NONE);
+    join_http(0, CLIENT_MJPEG);
+    join_http(1, CLIENT_JPEG);
+    ck_assert_uint_eq(fanout_codec_needed(fanout), VIDEO_CODEC_JPEG);
+    struct client *other = join_http(2, CLIENT_ANNEX_B);
+    ck_assert_uint_eq(fanout_codec_needed(fanout), VIDEO_CODEC_NONE);
+    fanout_leave(fanout, other);
+    join(2, false);
+    ck_assert_uint_eq(fanout_codec_needed(fanout), VIDEO_CODEC_NONE);
+    ck_assert(fanout_serves_http(fanout));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("fanout");
@@ -393,6 +503,12 @@ int main(void)
     tcase_add_test(tcase, the_clock_answers_v2_clients_only);
     tcase_add_test(tcase, clients_come_and_go_in_any_order);
     tcase_add_test(tcase, waiting_time_counts_who_could_take_a_keyframe);
+    tcase_add_test(tcase, an_mjpeg_client_gets_parts_with_lengths);
+    tcase_add_test(tcase, a_snapshot_is_one_picture_and_the_end);
+    tcase_add_test(tcase, annex_b_starts_at_a_keyframe_and_ends_with_its_codec);
+    tcase_add_test(tcase, http_clients_without_a_frame_get_an_error_in_time);
+    tcase_add_test(tcase, http_clients_get_no_telemetry);
+    tcase_add_test(tcase, a_codec_is_needed_when_all_need_the_same);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -32,7 +32,7 @@ static void set_up(void)
 
 static json_t *get_json(const char *path)
 {
-    http_get(path, &health, NULL, buffer, &response);
+    http_get(&(struct http_request){.path = path, .query = ""}, &health, NULL, buffer, &response);
     json_t *root = json_loadb(response.body, response.body_bytes, 0, NULL);
     ck_assert_ptr_nonnull(root);
     return root;
@@ -102,10 +102,12 @@ START_TEST(paths_without_a_file_are_not_found)
     static const char *const paths[] = {"/x", "//", "", "/index.html", "/health/", "/Health"};
 
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-        http_get(paths[i], &health, NULL, buffer, &response);
+        http_get(&(struct http_request){.path = paths[i], .query = ""}, &health, NULL, buffer,
+                 &response);
         ck_assert_uint_eq(response.status, 404);
     }
-    http_get(HTTP_WS_PATH, &health, NULL, buffer, &response);
+    http_get(&(struct http_request){.path = HTTP_WS_PATH, .query = ""}, &health, NULL, buffer,
+             &response);
     ck_assert_uint_eq(response.status, 426);
 }
 END_TEST
@@ -136,11 +138,12 @@ START_TEST(only_regular_files_of_known_types_are_served)
     ck_assert_int_eq(symlink("/etc/passwd", path), 0);
     ck_assert_int_eq(web_files_load(dir, &files), 0);
 
-    http_get("/", &health, files, buffer, &response);
+    http_get(&(struct http_request){.path = "/", .query = ""}, &health, files, buffer, &response);
     ck_assert_uint_eq(response.status, 200);
     ck_assert_str_eq(response.content_type, "text/html; charset=utf-8");
     ck_assert_uint_eq(response.body_bytes, 3);
-    http_get("/empty.js", &health, files, buffer, &response);
+    http_get(&(struct http_request){.path = "/empty.js", .query = ""}, &health, files, buffer,
+             &response);
     ck_assert_uint_eq(response.status, 200);
     ck_assert_uint_eq(response.body_bytes, 0);
     static const char *const hidden[] = {"key.pem", "noending", "link.js", "..", "."};

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owns nothing. The texts that it prints hold no character that JSON would have to escape: names of
+ * streams are checked by the ring, addresses are numbers, the rest are constants.
+ */
+#include "daemon/api.h"
+
+#include <inttypes.h>
+
+#include "base/clock.h"
+
+void api_write_streams(FILE *file, const struct api_stream *stream)
+{
+    fprintf(file, "{\"streams\":[{\"name\":\"%s\",\"source\":\"%s\",\"codec\":\"%s\"", stream->name,
+            stream->source, video_codec_name(stream->codec));
+    if (stream->width > 0)
+        fprintf(file, ",\"width\":%u,\"height\":%u", stream->width, stream->height);
+    else
+        fputs(",\"width\":null,\"height\":null", file);
+    fprintf(file,
+            ",\"fps\":%u,\"frames\":%" PRIu64 ",\"clients\":%u,\"last_frame_age_ms\":", stream->fps,
+            stream->frames, stream->clients);
+    if (stream->last_frame_age_ms >= 0)
+        fprintf(file, "%" PRId64, stream->last_frame_age_ms);
+    else
+        fputs("null", file);
+    fputs(",\"paths\":{\"websocket\":\"/stream/ws\",\"mjpeg\":\"/stream\",\"jpeg\":\"/snapshot\","
+          "\"h264\":\"/video.h264\"}}]}\n",
+          file);
+}
+
+static void write_client(FILE *file, const struct client *client, int64_t now_ns)
+{
+    fprintf(file,
+            "{\"id\":%" PRIu32 ",\"kind\":\"%s\",\"address\":\"%s\",\"connected_s\":%" PRId64
+            ",\"frames\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"missed\":%" PRIu64
+            ",\"in_step\":%s,\"queued\":%zu}",
+            client->id, http_stream_name(client->kind), client->address,
+            (now_ns - client->connected_ns) / NS_PER_S, client->frames, client->frame_bytes,
+            client->missed_total, client->in_step ? "true" : "false", client->outbox.count);
+}
+
+void api_write_clients(FILE *file, const struct fanout *fanout, int64_t now_ns)
+{
+    fputs("{\"clients\":[", file);
+    for (unsigned i = 0; i < fanout_clients(fanout); i++) {
+        if (i > 0)
+            fputs(",\n", file);
+        write_client(file, fanout_client(fanout, i), now_ns);
+    }
+    fputs("]}\n", file);
+}
