@@ -13,6 +13,7 @@ static const struct {
 } layouts[] = {
     {PIXEL_RGB24, 3, "rgb24"}, {PIXEL_RGBA, 4, "rgba"}, {PIXEL_RGBX, 4, "rgbx"},
     {PIXEL_BGRA, 4, "bgra"},   {PIXEL_NV12, 1, "nv12"}, {PIXEL_GREY, 1, "grey"},
+    {PIXEL_DEPTH, 4, "depth"},
 };
 
 #define LAYOUT_COUNT (sizeof(layouts) / sizeof(layouts[0]))

@@ -58,6 +58,7 @@ enum ring_kind {
     RING_KIND_PACKETS, /* coded pictures (proto/video.h), socket <stream>.packets */
     RING_KIND_STATE,   /* robot state, socket <stream>.state */
     RING_KIND_ACTIONS, /* joint actions, socket <stream>.actions */
+    RING_KIND_GATE,    /* what the transport gate decided, socket <stream>.gate */
     RING_KIND_COUNT,
 };
 

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Finds and starts a policy: "stand", "trot", "mlp:FILE", or the path of a shared object, with
+ * ":ARGUMENT" behind it if it takes one.
+ *
+ * Thread: load and unload on one thread.
+ */
+#ifndef SIMCAST_HAL_POLICIES_H
+#define SIMCAST_HAL_POLICIES_H
+
+#include "hal/policy.h"
+
+/* Embed it. Read `policy` and `state`. */
+struct loaded_policy {
+    const struct policy *policy;
+    void *state;
+    void *library; /* NULL: built in */
+};
+
+/*
+ * Errors, logged as one sentence: -ENOENT no such policy or file; -EPROTONOSUPPORT another
+ * version of the interface; -ERANGE other dimensions; what the policy's init said.
+ */
+int policy_load(const char *name, struct loaded_policy *ret_policy);
+
+/* Takes a zeroed one. */
+void policy_unload(struct loaded_policy *loaded);
+
+/* Built in; one file each. */
+const struct policy *policy_stand(void);
+const struct policy *policy_trot(void);
+const struct policy *policy_mlp(void);
+
+#endif
