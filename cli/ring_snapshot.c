@@ -43,7 +43,7 @@ static const char help[] =
     "waits, so that a simulator that nobody watches renders one.\n"
     "\n"
     "  NAME or NAME.frames   raw pictures, to FILE.png, FILE.jpg, or FILE.npy for NumPy (uint8,\n"
-    "                        height x width x channels)\n"
+    "                        height x width x channels); depth to FILE.npy (float32)\n"
     "  NAME.packets          coded pictures as they are: JPEG to FILE.jpg, an H.264 keyframe to\n"
     "                        FILE.h264\n"
     "  --timeout SECONDS     how long to wait for it (default 5)\n"
@@ -88,6 +88,12 @@ static int take_frame(struct snapshot *snapshot, const struct ring_view *view)
         log_error("ring snapshot: %s.frames holds pixels of fourcc 0x%08" PRIx32
                   " (%s) or an odd size, which this program cannot convert",
                   snapshot->stream, frame->fourcc, pixel_name(frame->fourcc));
+    }
+    if (error == 0 && snapshot->still.sample_bytes != 1 && snapshot->format != STILL_NPY) {
+        log_error("ring snapshot: %s.frames carries depth, which goes to .npy only",
+                  snapshot->stream);
+        still_fini(&snapshot->still);
+        error = -EINVAL;
     }
     return error;
 }

@@ -35,8 +35,8 @@ static const struct option flags[] = {
 
 static const char help[] =
     "Usage: simcast ring watch NAME[.KIND] [OPTION]...\n"
-    "Shows the rings of a stream once a second until Ctrl-C; KIND is frames, packets, state or\n"
-    "actions. Not on a terminal: one line per ring and second. The columns are those of\n"
+    "Shows the rings of a stream once a second until Ctrl-C; KIND is frames, packets, state,\n"
+    "actions or gate. Not on a terminal: one line per ring and second. The columns are those of\n"
     "simcast ring list --help. Watching does not make anybody render.\n"
     "\n"
     "  --seconds N     stop after N looks\n"

@@ -4,7 +4,7 @@
 # Names of rings, as their sockets are called.
 _simcast_rings() {
     local socket
-    for socket in "${SIMCAST_IPC_DIR:-/dev/shm/sdr_os_ipc}"/*.{frames,packets,state,actions}; do
+    for socket in "${SIMCAST_IPC_DIR:-/dev/shm/sdr_os_ipc}"/*.{frames,packets,state,actions,gate}; do
         [[ -S $socket ]] && echo "${socket##*/}"
     done
 }

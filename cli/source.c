@@ -89,8 +89,10 @@ static int map_input(struct source *source)
 
 static int make_still(struct source *source)
 {
-    source->still = (struct still){
-        .width = source->options.width, .height = source->options.height, .channels = 3};
+    source->still = (struct still){.width = source->options.width,
+                                   .height = source->options.height,
+                                   .channels = 3,
+                                   .sample_bytes = 1};
     source->still.pixels = malloc((size_t)3 * source->still.width * source->still.height);
     source->jpeg = malloc(JPEG_BYTES_MAX);
     if (source->still.pixels && source->jpeg)

@@ -12,6 +12,7 @@ static uint32_t channels_of(uint32_t fourcc)
 {
     switch (fourcc) {
     case PIXEL_GREY:
+    case PIXEL_DEPTH:
         return 1;
     case PIXEL_RGB24:
     case PIXEL_RGBX:
@@ -107,7 +108,7 @@ static void copy_nv12(struct still *still, const struct ring_frame *frame, const
 
 static void copy_packed(struct still *still, const struct ring_frame *frame, const uint8_t *payload)
 {
-    size_t row_bytes = (size_t)still->width * still->channels;
+    size_t row_bytes = (size_t)still->width * still->channels * still->sample_bytes;
 
     for (uint32_t y = 0; y < still->height; y++) {
         const uint8_t *from = row_of(frame, payload, y, frame->height);
@@ -122,7 +123,11 @@ static void copy_packed(struct still *still, const struct ring_frame *frame, con
 int still_init(struct still *still, const struct ring_frame *frame, const void *payload)
 {
     struct still made = {
-        .width = frame->width, .height = frame->height, .channels = channels_of(frame->fourcc)};
+        .width = frame->width,
+        .height = frame->height,
+        .channels = channels_of(frame->fourcc),
+        .sample_bytes = frame->fourcc == PIXEL_DEPTH ? sizeof(float) : 1,
+    };
     uint64_t needed_bytes =
         pixel_frame_bytes(frame->fourcc, frame->width, frame->height, frame->stride_bytes);
     /* An odd width's last chroma pair, or a bottom-up picture with half a chroma row: unusual. */
@@ -133,7 +138,7 @@ int still_init(struct still *still, const struct ring_frame *frame, const void *
     if (frame->width == 0 || frame->height == 0 || needed_bytes == 0 ||
         needed_bytes > frame->payload_bytes)
         return -EPROTO;
-    made.pixels = malloc((size_t)made.width * made.height * made.channels);
+    made.pixels = malloc((size_t)made.width * made.height * made.channels * made.sample_bytes);
     if (!made.pixels)
         return -ENOMEM;
     if (frame->fourcc == PIXEL_NV12)

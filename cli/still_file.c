@@ -93,16 +93,17 @@ static int put_npy(FILE *file, const struct still *still)
         snprintf(channels, sizeof(channels), ", %" PRIu32, still->channels);
     memcpy(header, NPY_MAGIC, sizeof(NPY_MAGIC));
     put_le16((uint8_t *)header + 8, NPY_HEADER_BYTES - NPY_PREFIX_BYTES);
-    int used = snprintf(header + NPY_PREFIX_BYTES, NPY_HEADER_BYTES - NPY_PREFIX_BYTES,
-                        "{'descr': '|u1', 'fortran_order': False, 'shape': (%" PRIu32 ", %" PRIu32
-                        "%s), }",
-                        still->height, still->width, channels);
+    int used =
+        snprintf(header + NPY_PREFIX_BYTES, NPY_HEADER_BYTES - NPY_PREFIX_BYTES,
+                 "{'descr': '%s', 'fortran_order': False, 'shape': (%" PRIu32 ", %" PRIu32 "%s), }",
+                 still->sample_bytes == 1 ? "|u1" : "<f4", still->height, still->width, channels);
     size_t end = NPY_PREFIX_BYTES + (size_t)used;
     memset(header + end, ' ', NPY_HEADER_BYTES - end);
     header[NPY_HEADER_BYTES - 1] = '\n';
     int error = put(file, header, NPY_HEADER_BYTES);
     if (error == 0)
-        error = put(file, still->pixels, (size_t)still->width * still->height * still->channels);
+        error = put(file, still->pixels,
+                    (size_t)still->width * still->height * still->channels * still->sample_bytes);
     return error;
 }
 
@@ -141,7 +142,7 @@ int still_file_write(const struct still *still, enum still_format format, const 
         [STILL_PNG] = put_png, [STILL_JPEG] = put_jpeg, [STILL_NPY] = put_npy, [STILL_H264] = NULL};
     struct partial partial;
 
-    if (!writers[format])
+    if (!writers[format] || (still->sample_bytes != 1 && format != STILL_NPY))
         return -EINVAL;
     int error = partial_open(&partial, path);
     if (error < 0)

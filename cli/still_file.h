@@ -14,14 +14,17 @@
 enum still_format {
     STILL_PNG,
     STILL_JPEG,
-    STILL_NPY, /* uint8, (height, width, channels), or (height, width) when grey */
+    STILL_NPY, /* uint8 or, for depth, float32: (height, width[, channels if more than one]) */
     STILL_H264,
 };
 
 /* By the name's ending. Errors: -EINVAL none that we know. */
 int still_format_parse(const char *path, enum still_format *ret_format);
 
-/* Errors: -EINVAL for STILL_H264, -ENOMEM, -EIO, and what the system said. */
+/*
+ * Errors: -EINVAL for STILL_H264, and for depth in anything but STILL_NPY; -ENOMEM, -EIO, and what
+ * the system said.
+ */
 int still_file_write(const struct still *still, enum still_format format, const char *path);
 
 /* Writes coded bytes as they are. Errors: what the system said. */

@@ -25,12 +25,12 @@ static struct ring_frame frame_of(uint32_t fourcc, uint32_t stride_bytes)
     };
 }
 
-static void expect(uint32_t channels, const void *pixels)
+static void expect(uint32_t pixel_bytes_expected, const void *pixels)
 {
     ck_assert_uint_eq(still.width, WIDTH);
     ck_assert_uint_eq(still.height, HEIGHT);
-    ck_assert_uint_eq(still.channels, channels);
-    ck_assert_mem_eq(still.pixels, pixels, (size_t)WIDTH * HEIGHT * channels);
+    ck_assert_uint_eq(still.channels * still.sample_bytes, pixel_bytes_expected);
+    ck_assert_mem_eq(still.pixels, pixels, (size_t)WIDTH * HEIGHT * pixel_bytes_expected);
     still_fini(&still);
     ck_assert_ptr_null(still.pixels);
 }
@@ -69,6 +69,17 @@ START_TEST(alpha_stays_and_an_unused_byte_goes)
     frame = frame_of(PIXEL_RGBX, 8);
     ck_assert_int_eq(still_init(&still, &frame, "rgb-RGB-123-wxy-"), 0);
     expect(3, "rgbRGB123wxy");
+}
+END_TEST
+
+START_TEST(depth_keeps_its_floats)
+{
+    struct ring_frame frame = frame_of(PIXEL_DEPTH, 12);
+
+    frame.flags = RING_FRAME_BOTTOM_UP;
+    ck_assert_int_eq(still_init(&still, &frame, "abcdefgh----ijklmnop----"), 0);
+    ck_assert_uint_eq(still.sample_bytes, 4);
+    expect(4, "ijklmnopabcdefgh");
 }
 END_TEST
 
@@ -140,6 +151,7 @@ int main(void)
     tcase_add_test(cases, padding_between_rows_is_left_out);
     tcase_add_test(cases, a_bottom_up_frame_is_turned_over);
     tcase_add_test(cases, alpha_stays_and_an_unused_byte_goes);
+    tcase_add_test(cases, depth_keeps_its_floats);
     tcase_add_test(cases, nv12_becomes_rgb_by_its_matrix_and_range);
     tcase_add_test(cases, a_frame_that_contradicts_itself_is_refused);
     suite_add_tcase(suite, cases);
