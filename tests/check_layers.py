@@ -24,6 +24,7 @@ MAY_INCLUDE = {
     "sim": ["base", "proto", "shm", "safety", "motion", "bus"],
     "cli": ["base", "proto", "shm"],
     "bench": ["base", "proto", "shm"],
+    "python": ["base", "proto", "shm"],
 }
 
 HOMES = {
