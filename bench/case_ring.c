@@ -14,7 +14,7 @@
 #include "bench/yardsticks.h"
 
 #define GAP_NS (NS_PER_S / 120)
-#define FRAMES 360
+#define FRAMES 300
 #define FRAMES_BRIEF 80
 #define WARM_UP 40 /* the consumer learns the rhythm */
 #define SMALL_BYTES 64

@@ -23,7 +23,7 @@
 #include "bench/progress.h"
 #include "bench/statistics.h"
 
-#define ROUNDS 7
+#define ROUNDS 5
 #define ROUNDS_QUICK 3
 #define ROUNDS_MORE_QUICK 2      /* at most, to replace disturbed ones */
 #define QUICK_NS (54 * NS_PER_S) /* no round begins that would end later, but for the first */
