@@ -21,11 +21,8 @@
 #define PAGE_BYTES 4096u
 
 static const char *const kind_names[RING_KIND_COUNT] = {
-    [RING_KIND_FRAMES] = "frames",
-    [RING_KIND_PACKETS] = "packets",
-    [RING_KIND_STATE] = "state",
-    [RING_KIND_ACTIONS] = "actions",
-    [RING_KIND_GATE] = "gate",
+    [RING_KIND_FRAMES] = "frames",   [RING_KIND_PACKETS] = "packets", [RING_KIND_STATE] = "state",
+    [RING_KIND_ACTIONS] = "actions", [RING_KIND_GATE] = "gate",
 };
 
 const char *survey_kind_name(enum ring_kind kind)
