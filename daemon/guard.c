@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proto/command.h"
+#include "proto/gate_state.h"
 
 /* Flat and nested, so that every existing reader finds the values. */
 static const char hold_json[] =
@@ -100,6 +101,35 @@ static void publish_pending(struct guard *guard)
         guard->hold_pending = guard_publish_hold(guard) < 0;
 }
 
+static void tell_ring(struct guard *guard, int64_t now_ns)
+{
+    struct ring_frame frame = {.payload_bytes = sizeof(struct gate_state),
+                               .flags = RING_FRAME_KEYFRAME};
+    struct gate_state state = {
+        .magic = GATE_STATE_MAGIC,
+        .mode = guard->gate.mode,
+        .reason = guard->gate.reason,
+        .since_ns = guard->gate.since_ns,
+        .told_ns = now_ns,
+        .count = guard->ring_count + 1,
+    };
+    struct ring_loan loan;
+
+    if (!guard->ring || ring_loan(guard->ring, &loan) < 0)
+        return;
+    memcpy(loan.payload, &state, sizeof(state));
+    if (ring_publish(guard->ring, &loan, &frame) < 0)
+        return;
+    guard->ring_count++;
+    guard->ring_ns = now_ns;
+}
+
+void guard_tell_ring(struct guard *guard, struct ring_producer *ring, int64_t now_ns)
+{
+    guard->ring = ring;
+    tell_ring(guard, now_ns);
+}
+
 struct gate_actions guard_step(struct guard *guard, const struct gate_event *event, int64_t now_ns)
 {
     struct gate_actions actions = gate_step(&guard->gate, &guard->config, event, now_ns);
@@ -107,6 +137,8 @@ struct gate_actions guard_step(struct guard *guard, const struct gate_event *eve
     if (actions.changed)
         log_info("gate: %s (%s)", gate_mode_name(guard->gate.mode),
                  gate_reason_name(guard->gate.reason));
+    if (actions.changed || now_ns - guard->ring_ns >= GATE_STATE_NS_MAX / 5)
+        tell_ring(guard, now_ns);
     guard->stop_pending |= actions.publish_estop;
     guard->hold_pending |= actions.publish_hold;
     publish_pending(guard);

@@ -4,6 +4,9 @@
  * stop go to the bus, the state of the video to the bus and to all clients. What could not be
  * published, because the bus was away, is published as soon as it is back, if it still holds.
  *
+ * The control loop hears of mode and reason through the gate ring (proto/gate_state.h) as well,
+ * at once and even when the bus is away.
+ *
  * A hold takes the same lane as the motion commands before it, so that it cannot overtake one;
  * a stop takes its own, because after it motion does nothing.
  *
@@ -18,6 +21,7 @@
 #include "bus/bus.h"
 #include "daemon/fanout.h"
 #include "safety/gate.h"
+#include "shm/ring.h"
 
 /* Embed it; the fields belong to guard.c. */
 struct guard {
@@ -29,12 +33,18 @@ struct guard {
     bool hold_pending;
     bool gated; /* what was announced last */
     enum gate_mode gated_mode;
-    bool announced;            /* ever */
-    bool announcement_pending; /* the bus has not heard it yet */
+    bool announced;             /* ever */
+    bool announcement_pending;  /* the bus has not heard it yet */
+    struct ring_producer *ring; /* NULL: none */
+    int64_t ring_ns;            /* when it was last told */
+    uint64_t ring_count;
 };
 
 void guard_init(struct guard *guard, const struct gate_config *config, struct bus *bus,
                 struct fanout *fanout, int64_t now_ns);
+
+/* From now on `ring`, of kind RING_KIND_GATE, is told of each change and ten times a second. */
+void guard_tell_ring(struct guard *guard, struct ring_producer *ring, int64_t now_ns);
 
 /* gate_step, and its actions carried out. Call it with GATE_EVENT_TICK every 50 ms. */
 struct gate_actions guard_step(struct guard *guard, const struct gate_event *event, int64_t now_ns);

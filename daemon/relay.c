@@ -53,6 +53,7 @@ int relay_create(const struct relay_config *config, int64_t now_ns, struct relay
         .timeout_ns = config->keyframe_timeout_ns,
     };
     guard_init(&relay->guard, &config->gate, config->bus, config->fanout, now_ns);
+    guard_tell_ring(&relay->guard, config->gate_ring, now_ns);
     *ret_relay = relay;
     return 0;
 }

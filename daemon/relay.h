@@ -30,6 +30,7 @@ struct relay_config {
     struct fanout *fanout;
     struct source *source;
     struct counters *counters;
+    struct ring_producer *gate_ring; /* NULL: none */
     struct gate_config gate;
     int64_t keyframe_coalesce_ns;
     int64_t keyframe_timeout_ns;

@@ -28,13 +28,14 @@
 #include "daemon/config_paths.h"
 #include "daemon/fanout.h"
 #include "daemon/http.h"
-#include "daemon/listener.h"
+#include "daemon/listen.h"
 #include "daemon/loop.h"
 #include "daemon/relay.h"
 #include "daemon/source.h"
 #include "daemon/web_files.h"
 #include "daemon/ws.h"
 #include "proto/command.h"
+#include "proto/gate_state.h"
 
 #define TICK_NS (50 * NS_PER_MS)
 #define READY_DELAY_NS (100 * NS_PER_MS)
@@ -48,6 +49,7 @@ struct server {
     sigset_t old_signals;
     int signal_fd;
     int listen_fd;
+    struct ring_producer *gate_ring; /* NULL: it could not be opened */
     struct source *source;
     struct bus *bus;
     struct fanout *fanout;
@@ -122,7 +124,7 @@ static void on_listen(void *data)
     struct server *server = data;
 
     for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
-        int fd = listener_accept(server->listen_fd);
+        int fd = listen_accept(server->listen_fd);
         if (fd == -EAGAIN)
             return;
         if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {
@@ -160,7 +162,6 @@ static void on_second(struct server *server, int64_t now_ns)
     uint64_t frames = server->counters.frames_broadcast;
 
     relay_second(server->relay);
-    ws_tick(server->ws);
     sd_notifyf(0, "STATUS=%u clients, %" PRIu64 " frames/s from %s, gate %s, bus %s",
                fanout_clients(server->fanout), frames - server->frames_before,
                source_name(server, now_ns), gate_mode_name(relay_gate(server->relay)->mode),
@@ -175,6 +176,7 @@ static void on_tick(void *data)
     int64_t now_ns = clock_now_ns();
 
     relay_tick(server->relay, now_ns);
+    ws_tick(server->ws);
     ping_watchdog(server, now_ns);
     if (!server->stopping)
         loop_watch_resume(server->listen_watch);
@@ -381,7 +383,7 @@ static int open_signals(struct server *server)
 static int open_listener(struct server *server)
 {
     const char *address = server->config->listen;
-    int fd = listener_open(address);
+    int fd = listen_open(address);
 
     if (fd < 0) {
         log_error("cannot listen on %s: %s; choose another address with --listen", address,
@@ -453,6 +455,21 @@ static int open_bus(struct server *server)
     return error;
 }
 
+/* Not being able to is no reason not to run: the bus carries stops as well. */
+static void open_gate_ring(struct server *server)
+{
+    struct ring_producer_config ring = {.dir = server->config->ipc_dir,
+                                        .stream = server->config->stream,
+                                        .kind = RING_KIND_GATE,
+                                        .payload_bytes_max = sizeof(struct gate_state)};
+    int error = ring_producer_open(&ring, &server->gate_ring);
+
+    if (error < 0)
+        log_warning("cannot open the gate's ring of stream '%s' in %s (%s): a control loop hears "
+                    "of stops through the bus alone",
+                    ring.stream, ring.dir, strerror(-error));
+}
+
 static int open_relay(struct server *server)
 {
     const struct config *config = server->config;
@@ -466,8 +483,10 @@ static int open_relay(struct server *server)
 
     if (error < 0)
         return error;
+    open_gate_ring(server);
     struct relay_config relay = {
         .bus = server->bus,
+        .gate_ring = server->gate_ring,
         .fanout = server->fanout,
         .source = server->source,
         .counters = &server->counters,
@@ -570,6 +589,7 @@ static void server_close(struct server *server)
     free(server->page);
     relay_destroy(server->relay);
     fanout_destroy(server->fanout);
+    ring_producer_close(server->gate_ring);
     bus_close(server->bus);
     source_close(server->source);
     if (server->listen_fd >= 0)
@@ -586,12 +606,12 @@ static void announce(struct server *server)
     uint64_t watchdog_us = 0;
     bool loopback = true;
 
-    listener_parse(config->listen, &loopback);
+    listen_parse(config->listen, &loopback);
     if (!loopback)
         log_warning("everybody who can reach %s may watch and drive: there is no login yet",
                     config->listen);
     log_info("serving http://%.*s:%d/ (stream '%s' in %s)", (int)(port - config->listen),
-             config->listen, listener_port(server->listen_fd), config->stream, config->ipc_dir);
+             config->listen, listen_port(server->listen_fd), config->stream, config->ipc_dir);
     if (sd_watchdog_enabled(0, &watchdog_us) > 0)
         server->watchdog_ns = (int64_t)watchdog_us * NS_PER_US / 3;
     sd_notify(0, "READY=1");

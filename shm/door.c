@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owns the listener, one connection per consumer, and the thread "ring-door", which alone puts
+ * Owns the doorway, one connection per consumer, and the thread "ring-door", which alone puts
  * consumers into the seats and takes them out. A failure to serve one consumer ends that
  * consumer's connection and nothing else.
  */
@@ -19,9 +19,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "shm/doorway.h"
 #include "shm/fork_guard.h"
 #include "shm/handoff.h"
-#include "shm/listener.h"
 
 #define CONNECTIONS_MAX (RING_LEASES_MAX + 8)
 #define HELLO_NS_MAX (1 * NS_PER_S)
@@ -41,7 +41,7 @@ struct connection {
 struct door {
     struct seats seats;
     struct door_config config;
-    struct listener listener;
+    struct doorway doorway;
     int stop_fd;
     int demand_fd;
     pthread_t thread;
@@ -258,7 +258,7 @@ static void accept_one(struct door *door)
         if (connection->socket_fd >= 0)
             continue;
         fork_guard_hold();
-        int fd = accept4(door->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int fd = accept4(door->doorway.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         fork_guard_add(fd);
         fork_guard_let_go();
         if (fd < 0) {
@@ -338,7 +338,7 @@ static void fill_polls(const struct door *door, struct pollfd *polls)
     polls[POLL_STOP] = (struct pollfd){.fd = door->stop_fd, .events = POLLIN};
     polls[POLL_CROWD] = (struct pollfd){.fd = door->seats.crowd_fd, .events = POLLIN};
     polls[POLL_LISTENER] =
-        (struct pollfd){.fd = door_is_shut(door) ? -1 : door->listener.fd, .events = POLLIN};
+        (struct pollfd){.fd = door_is_shut(door) ? -1 : door->doorway.fd, .events = POLLIN};
     for (unsigned i = 0; i < CONNECTIONS_MAX; i++)
         polls[POLL_CONNECTIONS + i] =
             (struct pollfd){.fd = door->connections[i].socket_fd, .events = POLLIN};
@@ -409,13 +409,13 @@ int door_open(const struct door_config *config, struct door **ret_door)
     door->config = *config;
     door->fork_generation = fork_guard_generation();
     door->seats.slot_count = config->header->slot_count;
-    door->seats.crowd_fd = door->stop_fd = door->demand_fd = door->listener.fd = -1;
+    door->seats.crowd_fd = door->stop_fd = door->demand_fd = door->doorway.fd = -1;
     for (unsigned i = 0; i < CONNECTIONS_MAX; i++)
         door->connections[i].socket_fd = -1;
     pthread_mutex_init(&door->demand_lock, NULL);
     int error = make_descriptors(door);
     if (error == 0)
-        error = listener_open(&door->listener, &config->address);
+        error = doorway_open(&door->doorway, &config->address);
     if (error == 0)
         error = start_thread(door);
     if (error < 0) {
@@ -436,7 +436,7 @@ void door_close(struct door *door)
         pthread_join(door->thread, NULL);
     }
     if (ours)
-        listener_close(&door->listener);
+        doorway_close(&door->doorway);
     for (unsigned i = 0; ours && i < CONNECTIONS_MAX; i++) {
         if (door->connections[i].socket_fd >= 0)
             hang_up(door, &door->connections[i]);

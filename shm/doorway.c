@@ -3,7 +3,7 @@
  * Owns the listening descriptor and the socket's file. Runs on the thread that opens and closes
  * the ring.
  */
-#include "shm/listener.h"
+#include "shm/doorway.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,12 +69,12 @@ static int lock_directory(const struct sockaddr_un *address, int *ret_fd)
     return 0;
 }
 
-int listener_open(struct listener *listener, const struct sockaddr_un *address)
+int doorway_open(struct doorway *doorway, const struct sockaddr_un *address)
 {
     struct stat status;
     int dir_fd = -1;
 
-    *listener = (struct listener){.address = *address, .fd = -1};
+    *doorway = (struct doorway){.address = *address, .fd = -1};
     /* Two producers that start at once must not both find the old socket dead. */
     int error = lock_directory(address, &dir_fd);
     if (error < 0)
@@ -85,25 +85,25 @@ int listener_open(struct listener *listener, const struct sockaddr_un *address)
     fork_guard_let_go();
     error = fd < 0 ? -errno : bind_replacing_stale(fd, address);
     if (error == 0 && stat(address->sun_path, &status) == 0)
-        listener->inode = status.st_ino;
+        doorway->inode = status.st_ino;
     if (error == 0 && (chmod(address->sun_path, 0660) < 0 || listen(fd, 16) < 0))
         error = -errno;
     fork_guard_close(dir_fd);
-    listener->fd = fd;
+    doorway->fd = fd;
     if (error < 0)
-        listener_close(listener);
+        doorway_close(doorway);
     return error;
 }
 
-void listener_close(struct listener *listener)
+void doorway_close(struct doorway *doorway)
 {
     struct stat status;
 
     /* Not one that a successor has put there meanwhile. */
-    if (listener->inode != 0 && stat(listener->address.sun_path, &status) == 0 &&
-        status.st_ino == listener->inode)
-        unlink(listener->address.sun_path);
-    if (listener->fd >= 0)
-        fork_guard_close(listener->fd);
-    listener->fd = -1;
+    if (doorway->inode != 0 && stat(doorway->address.sun_path, &status) == 0 &&
+        status.st_ino == doorway->inode)
+        unlink(doorway->address.sun_path);
+    if (doorway->fd >= 0)
+        fork_guard_close(doorway->fd);
+    doorway->fd = -1;
 }
