@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""./run prove episodes: something happens while an operator drives at full rate, again and again.
+
+Judged at the robot, in two ways that do not know of each other:
+- by time: motion that was sent while the gate had to be closed (from HOLD_MS and some slack after
+  the last frame can have been published until frames may flow again; from a stop until its
+  clearing) must not arrive;
+- by order: behind the gate's own word that it is closed, no motion comes before its word that it
+  is open. This allows no slack at all.
+Every stop must arrive: itself, or, where something was broken as it was pressed, in the words in
+which simcastd repeats it once the bus is back.
+"""
+import random
+import signal
+import sys
+import time
+
+from daemon_kit import wait_until
+from field import ESTOP_MS, HOLD_MS, MS, SLACK_MS, Field
+
+STOP_SECONDS = 20  # a bus that went away has come back long before
+
+
+class Episodes:
+    def __init__(self, field, seed):
+        self.field = field
+        self.random = random.Random(seed)
+        self.closed = []     # (from_ns, until_ns): motion sent then must not arrive
+        self.pressed = []    # cmd_seq of this episode's stops
+        self.stops = 0
+        self.lost = 0
+        self.quick_ms = []   # how long those took that were pressed while nothing was broken
+        self.stale = 0
+
+    def pause_ms(self, low, high):
+        time.sleep(self.random.uniform(low, high) / 1000)
+
+    def press_stop(self):
+        """Returns when it was sent."""
+        cmd_seq = self.field.operator.press("estop")
+        self.pressed.append(cmd_seq)
+        return self.field.operator.sent_ns[cmd_seq]
+
+    def await_stops(self):
+        """Counts the stops that do not come."""
+        robot, sent_ns = self.field.robot, self.field.operator.sent_ns
+        for cmd_seq in self.pressed:
+            came = wait_until(lambda c=cmd_seq: robot.was_stopped(c, sent_ns[c]), STOP_SECONDS)
+            self.lost += not came
+            self.stops += 1
+        self.pressed = []
+
+    def without_frames(self, last_frame_ns):
+        """Frames have ended; waits a while, at times beyond the ESTOP, at times with a stop."""
+        self.pause_ms(HOLD_MS + SLACK_MS, ESTOP_MS + 2 * HOLD_MS)
+        if self.random.random() < 0.3:
+            self.press_stop()
+            self.pause_ms(10, 50)
+        self.closed.append((last_frame_ns + (HOLD_MS + SLACK_MS) * MS, time.monotonic_ns()))
+
+    # What may happen.
+
+    def stop(self):
+        began = self.press_stop()
+        cmd_seq = self.pressed[-1]
+        came_ns = self.field.robot.stops_ns
+        if wait_until(lambda: cmd_seq in came_ns, STOP_SECONDS):
+            self.quick_ms.append((came_ns[cmd_seq] - began) / MS)
+        self.pause_ms(20, 150)
+        self.closed.append((began, time.monotonic_ns()))
+
+    def freeze_encoder(self):
+        self._freeze("encoder")
+
+    def freeze_simulator(self):
+        self._freeze("sim")
+
+    def _freeze(self, name):
+        self.field.signal(name, signal.SIGSTOP)
+        self.without_frames(time.monotonic_ns())
+        self.field.signal(name, signal.SIGCONT)
+
+    def kill_encoder(self):
+        self._kill("encoder")
+
+    def kill_simulator(self):
+        self._kill("sim")
+
+    def _kill(self, name):
+        self.field.kill(name)
+        self.without_frames(time.monotonic_ns())
+        self.field.start(name)
+
+    def kill_simcastd(self):
+        """A new one has seen no frame, so it is closed from its first moment."""
+        self.field.signal("encoder", signal.SIGSTOP)
+        self.field.kill("simcastd")
+        began = time.monotonic_ns()
+        self.field.start("simcastd")
+        wait_until(lambda: self.field.operator.connected, 5)
+        self.pause_ms(50, 200)
+        self.closed.append((began, time.monotonic_ns()))
+        self.field.signal("encoder", signal.SIGCONT)
+
+    def restart_nats(self):
+        self.field.kill("nats")
+        self.pause_ms(0, 150)
+        if self.random.random() < 0.5:
+            self.press_stop()
+        # Nothing that was sent up to now has a server to go through.
+        sent_before = time.monotonic_ns()
+        self.field.start("nats")
+        server = self.field.robot.server
+        self.await_stops()
+        self.field.recover()
+        self.stale += sum(m.server == server and m.sent_ns < sent_before
+                          for m in self.field.robot.motions)
+
+    def delay_bus(self):
+        self._delay("nats")
+
+    def delay_simcastd(self):
+        self._delay("simcastd")
+
+    def _delay(self, name):
+        self.field.signal(name, signal.SIGSTOP)
+        self.pause_ms(20, 300)
+        stop = self.random.random() < 0.5
+        if stop:
+            began = self.press_stop()
+        self.field.signal(name, signal.SIGCONT)
+        if stop:
+            self.await_stops()
+            self.closed.append((began, time.monotonic_ns()))
+
+    KINDS = (stop, stop, stop, freeze_encoder, freeze_simulator, kill_encoder, kill_simulator,
+             kill_simcastd, restart_nats, delay_bus, delay_simcastd)
+
+    def judge(self):
+        """Motion that passed while closed, of the time since the last call."""
+        motions, self.field.robot.motions = self.field.robot.motions, []
+        passed = [m for m in motions if any(a <= m.sent_ns < b for a, b in self.closed)]
+        by_order, self.field.robot.after_closing = self.field.robot.after_closing, 0
+        total = max(len(passed), by_order) + self.stale
+        self.closed, self.stale = [], 0
+        return total
+
+    def play(self, number):
+        """One episode; returns how much motion passed while closed."""
+        kind = self.KINDS[number % len(self.KINDS)]
+        lost = self.lost
+        self.pause_ms(20, 100)
+        kind(self)
+        self.await_stops()
+        self.field.recover()
+        passed = self.judge()
+        if passed or self.lost > lost:
+            print(f"prove: episode {number} ({kind.__name__}): {passed} motion commands passed, "
+                  f"{self.lost - lost} stops lost", file=sys.stderr)
+        return passed
+
+
+def percentile(values, share):
+    return sorted(values)[min(int(share * len(values)), len(values) - 1)] if values else None
+
+
+def prove(build, count, seed, hold_ms=HOLD_MS):
+    print(f"seed {seed}", file=sys.stderr)
+    passed = 0
+    with Field(build, hold_ms=hold_ms) as field:
+        episodes = Episodes(field, seed)
+        for number in range(count):
+            passed += episodes.play(number)
+        quick = episodes.quick_ms
+        result = {"episodes": count, "motion_passed": passed, "stops_lost": episodes.lost,
+                  "stop_p99_ms": round(percentile(quick, 0.99), 3) if quick else None,
+                  "seed": seed, "stops": episodes.stops, "stops_timed": len(quick),
+                  "motion_sent": field.operator.motion_sent,
+                  "motion_delivered": field.robot.motion_count}
+    return passed == 0 and episodes.lost == 0, result

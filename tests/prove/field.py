@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proving ground: a real nats-server, the pattern simulator, the encoder and simcastd, an
+operator who drives through a WebSocket at a high rate, and a robot that listens on NATS.
+
+All times are CLOCK_MONOTONIC nanoseconds of this machine, so what the robot receives can be
+compared with when it was sent.
+"""
+import collections
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+from daemon_kit import Daemon, free_port, wait_until
+from nats import Nats, NatsServer
+from ws import Closed, Refused, WebSocket
+
+MS = 1_000_000
+HOLD_MS = 100
+ESTOP_MS = 400
+# What a busy machine may need from a frame's last byte to the gate's clock.
+SLACK_MS = 50
+RATE_HZ = 500
+MOTION_SUBJECT = "command.genesis.set_cmd_vel"
+STOP_SUBJECT = "command.genesis.estop"
+GATE_SUBJECT = "telemetry.safety.video_gate"
+
+
+class Operator(threading.Thread):
+    """Drives without a pause, reconnects for ever. Every command carries when it was sent."""
+
+    def __init__(self, address, rate_hz):
+        super().__init__(daemon=True)
+        self.address = address
+        self.period = 1 / rate_hz
+        self.pressed = collections.deque()
+        self.sent_ns = {}  # cmd_seq of what was pressed -> when it was sent
+        self.cmd_seq = 0
+        self.motion_sent = 0
+        self.connected = False
+        self.stopping = threading.Event()
+
+    def press(self, action):
+        """Returns the command's number, once it is sent."""
+        pressed = {"action": action, "done": threading.Event()}
+        self.pressed.append(pressed)
+        if not pressed["done"].wait(20):
+            raise AssertionError(f"the operator found no simcastd to send {action} to")
+        return pressed["cmd_seq"]
+
+    def _send(self, socket, action, **data):
+        self.cmd_seq += 1
+        now_ns = time.monotonic_ns()
+        socket.send_command(action, self.cmd_seq, sent_ns=now_ns, **data)
+        return now_ns
+
+    def _drive(self, socket):
+        due = time.monotonic()
+        while not self.stopping.is_set():
+            while self.pressed:
+                pressed = self.pressed[0]
+                now_ns = self._send(socket, pressed["action"])
+                self.sent_ns[self.cmd_seq] = now_ns
+                pressed["cmd_seq"] = self.cmd_seq
+                self.pressed.popleft()
+                pressed["done"].set()
+            if time.monotonic() >= due:
+                self._send(socket, "set_cmd_vel", linear_x=0.5, linear_y=0.0, angular_z=0.1)
+                self.motion_sent += 1
+                due = max(due + self.period, time.monotonic() - 5 * self.period)
+            try:
+                socket.receive_message(max(due - time.monotonic(), 0.0002))
+            except TimeoutError:
+                pass
+
+    def run(self):
+        while not self.stopping.is_set():
+            try:
+                with WebSocket(self.address()) as socket:
+                    self.connected = True
+                    self._drive(socket)
+            except (OSError, Closed, Refused):  # a timeout is an OSError
+                self.connected = False
+                time.sleep(0.005)
+
+
+@dataclasses.dataclass
+class Motion:
+    sent_ns: int
+    received_ns: int
+    server: int  # which run of the NATS server delivered it
+
+
+class Robot(threading.Thread):
+    """Hears all commands and what the gate says of itself; never asks anything."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.port = port
+        self.motions = []
+        self.motion_count = 0
+        self.stops_ns = {}     # cmd_seq -> when it came
+        self.own_stops_ns = [] # the gate's: its own, and those it repeats when the bus is back
+        self.after_closing = 0 # motion behind the gate's word that it is closed, same connection
+        self.gated = None
+        self.connected = False
+        self.server = 0
+        self.stopping = threading.Event()
+
+    def was_stopped(self, cmd_seq, pressed_ns):
+        return cmd_seq in self.stops_ns or any(s > pressed_ns for s in self.own_stops_ns)
+
+    def _hear(self, subject, payload):
+        if subject == GATE_SUBJECT:
+            self.gated = payload["gated"]
+        elif subject == STOP_SUBJECT:
+            if "_safety" in payload:
+                self.own_stops_ns.append(time.monotonic_ns())
+            else:
+                self.stops_ns.setdefault(payload["cmd_seq"], time.monotonic_ns())
+        elif subject == MOTION_SUBJECT:
+            if "_safety" in payload:
+                self.gated = True
+                return
+            self.motion_count += 1
+            self.after_closing += self.gated is True
+            self.motions.append(Motion(payload["data"]["sent_ns"], time.monotonic_ns(),
+                                       self.server))
+
+    def run(self):
+        while not self.stopping.is_set():
+            try:
+                with Nats(self.port, "command.genesis.>", GATE_SUBJECT) as nats:
+                    self.gated = None
+                    self.connected = True
+                    while not self.stopping.is_set():
+                        try:
+                            subject, payload = nats.receive(seconds=0.5)
+                        except TimeoutError:
+                            continue
+                        self._hear(subject, json.loads(payload))
+            except OSError:
+                self.connected = False
+                time.sleep(0.002)
+
+
+class Field:
+    """Everything, started and driving. Processes: "sim", "encoder", "simcastd", "nats"."""
+
+    def __init__(self, build, rate_hz=RATE_HZ, hold_ms=HOLD_MS):
+        self.build = pathlib.Path(build)
+        self.environment = {"SIMCAST_GATE_HOLD_MS": str(hold_ms),
+                            "SIMCAST_GATE_ESTOP_MS": str(max(ESTOP_MS, 2 * hold_ms)),
+                            "SIMCAST_GATE_CODEC_GRACE_MS": "100"}
+        self.directory = tempfile.mkdtemp(prefix="simcast-prove-")
+        self.nats_port = free_port()
+        self.server = NatsServer(self.nats_port)
+        self.bus = f"nats://127.0.0.1:{self.nats_port}"
+        self.processes = {}
+        self.daemon = None
+        self.robot = Robot(self.nats_port)
+        self.operator = Operator(lambda: self.daemon.address, rate_hz)
+
+    def start(self, name):
+        if name == "nats":
+            self.robot.server += 1
+            self.server.start()
+        elif name == "simcastd":
+            self.daemon = Daemon(self.build / "daemon" / "simcastd", "--bus", self.bus,
+                                 directory=self.directory, environment=self.environment)
+        else:
+            command = [self.build / name / f"simcast-{name}", "--ipc-dir", self.directory]
+            if name == "sim":
+                command += ["--pattern", "--size", "320x240", "--fps", "60", "--bus", self.bus]
+            self.processes[name] = subprocess.Popen(command, stdout=subprocess.DEVNULL,
+                                                    stderr=subprocess.DEVNULL)
+
+    def process(self, name):
+        if name == "nats":
+            return self.server.process
+        return self.daemon.process if name == "simcastd" else self.processes[name]
+
+    def signal(self, name, number):
+        os.kill(self.process(name).pid, number)
+
+    def kill(self, name):
+        self.process(name).kill()
+        self.process(name).wait()
+
+    def recover(self):
+        """Until the robot moves again; presses estop_clear where it is needed."""
+        deadline = time.monotonic() + 20
+        before = self.robot.motion_count
+        while self.robot.motion_count == before:
+            if time.monotonic() > deadline:
+                raise AssertionError("the robot never moved again: " + json.dumps(
+                    self.daemon.health()) + f", operator connected {self.operator.connected}, "
+                    f"robot connected {self.robot.connected}")
+            if self.daemon.health()["gate"] == "ESTOP":
+                self.operator.press("estop_clear")
+            wait_until(lambda: self.robot.motion_count > before, 0.1)
+
+    def __enter__(self):
+        try:
+            for name in ("sim", "encoder", "simcastd"):
+                self.start(name)
+            self.robot.start()
+            self.operator.start()
+            self.recover()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for thread in (self.operator, self.robot):
+            thread.stopping.set()
+            if thread.is_alive():
+                thread.join(5)
+        for process in (*self.processes.values(), self.server.process):
+            if process.poll() is None:
+                process.kill()  # ends a stopped process, too
+                process.wait()
+        if self.daemon:
+            self.daemon.__exit__()
+        shutil.rmtree(self.directory, ignore_errors=True)
