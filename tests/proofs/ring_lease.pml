@@ -139,7 +139,8 @@ choose:
 #else
         slots[chosen].payload = seq;
         slots[chosen].generation = 2 * seq;
-        d_step { slot_of[seq] = chosen; newest_seq = seq; newest_slot = chosen };
+        slot_of[seq] = chosen;
+        d_step { newest_seq = seq; newest_slot = chosen };
 #endif
         d_step { slot_seq[chosen] = seq; chosen = NONE }
     od;
