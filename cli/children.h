@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define CHILDREN_MAX 4
+#define CHILDREN_MAX 5
 #define CHILD_ARGS_MAX 24
 
 struct children;

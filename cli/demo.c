@@ -26,10 +26,12 @@
 #include "cli/observer.h"
 #include "cli/programs.h"
 #include "cli/report.h"
+#include "cli/walk.h"
 #include "cli/ws_client.h"
 
 #define STREAM "front"
 #define TICK_MS 100
+#define FORWARD_MPS 0.4
 #define FIRST_FRAME_PATIENCE_NS (30 * NS_PER_S)
 #define TEXT_BYTES 96
 
@@ -47,7 +49,8 @@ struct demo {
     struct children *children;
     struct observer *observer;
     struct ws_client *client; /* NULL: nobody but browsers watches */
-    struct command_line nats, daemon, encoder, sim;
+    struct walk *walk;        /* NULL: nobody asked how it walks */
+    struct command_line nats, daemon, encoder, sim, hal;
     char bus_url[TEXT_BYTES];
     char nats_port[TEXT_BYTES];
     char listen[TEXT_BYTES];
@@ -106,6 +109,16 @@ static int prepare_nats(struct demo *demo)
     return error;
 }
 
+static int prepare_hal(struct demo *demo)
+{
+    int error = resolve(&demo->hal, "simcast-hal", "hal");
+
+    add_common(demo, &demo->hal);
+    add(&demo->hal, "--bus", demo->bus_url);
+    add(&demo->hal, "--policy", demo->options.policy);
+    return error;
+}
+
 static int prepare_programs(struct demo *demo)
 {
     const struct demo_options *options = &demo->options;
@@ -137,7 +150,7 @@ static int prepare_programs(struct demo *demo)
         add(&demo->sim, "--fps", options->fps);
     if (options->pattern)
         add(&demo->sim, "--pattern", NULL);
-    return 0;
+    return options->policy ? prepare_hal(demo) : 0;
 }
 
 static int start_programs(struct demo *demo)
@@ -148,7 +161,8 @@ static int start_programs(struct demo *demo)
     } programs[] = {{"nats-server", &demo->nats},
                     {"simcastd", &demo->daemon},
                     {"simcast-encoder", &demo->encoder},
-                    {"simcast-sim", &demo->sim}};
+                    {"simcast-sim", &demo->sim},
+                    {"simcast-hal", &demo->hal}};
 
     for (unsigned i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
         if (programs[i].line->argc == 0)
@@ -212,6 +226,8 @@ static void look(struct demo *demo)
         histogram_record(&demo->to_packet, seen->to_packet_ns);
     if (demo->client)
         ws_client_read(demo->client, &demo->measure);
+    if (demo->walk)
+        walk_look(demo->walk);
 }
 
 /* Whether the time that was asked for is over. */
@@ -294,6 +310,10 @@ static int begin(struct demo *demo)
     error = observer_open(demo->ipc_dir.path, STREAM, &demo->observer);
     if (error == 0 && (demo->options.seconds > 0 || demo->options.json))
         error = ws_client_start(demo->options.port, &demo->client);
+    if (error == 0 && demo->options.drive) {
+        ws_client_drive(demo->client, FORWARD_MPS);
+        error = walk_open(demo->ipc_dir.path, STREAM, &demo->walk);
+    }
     if (error < 0)
         log_error("demo: cannot watch the video: %s", strerrordesc_np(-error));
     return error;
@@ -312,6 +332,7 @@ static void end(struct demo *demo)
 static int conclude(struct demo *demo, int error)
 {
     const struct measure *measure = &demo->measure;
+    const struct walk_result *walk = demo->walk ? walk_seen(demo->walk) : NULL;
     char text[REPORT_BYTES];
 
     if (isatty(fileno(demo->options.json ? stderr : stdout)))
@@ -323,9 +344,9 @@ static int conclude(struct demo *demo, int error)
         log_error("demo: no video flowed; --log-level info shows what the programs say");
     if (demo->client && demo->observer) {
         if (demo->options.json)
-            report_json(measure, observer_seen(demo->observer), text);
+            report_json(measure, observer_seen(demo->observer), walk, text);
         else
-            report_summary(measure, observer_seen(demo->observer), text);
+            report_summary(measure, observer_seen(demo->observer), walk, text);
         puts(text);
     }
     bool failed = error < 0 || measure->torn > 0 || (demo->client && measure->frames == 0);
@@ -351,6 +372,7 @@ static int run(struct demo *demo)
     }
     end(demo);
     int exit_code = conclude(demo, error);
+    walk_close(demo->walk);
     observer_close(demo->observer);
     ipc_dir_remove(&demo->ipc_dir);
     return exit_code;

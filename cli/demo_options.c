@@ -23,6 +23,7 @@ enum demo_flag {
     FLAG_JSON,
     FLAG_PATTERN,
     FLAG_NATS,
+    FLAG_POLICY,
     FLAG_PORT,
     FLAG_CODEC,
     FLAG_SIZE,
@@ -36,6 +37,7 @@ static const struct option flags[] = {
     {"json", no_argument, NULL, FLAG_JSON},
     {"pattern", no_argument, NULL, FLAG_PATTERN},
     {"nats", no_argument, NULL, FLAG_NATS},
+    {"policy", required_argument, NULL, FLAG_POLICY},
     {"port", required_argument, NULL, FLAG_PORT},
     {"codec", required_argument, NULL, FLAG_CODEC},
     {"size", required_argument, NULL, FLAG_SIZE},
@@ -52,6 +54,9 @@ static const char help[] =
     "\n"
     "  --pattern           a test pattern with a frame counter in place of the robot\n"
     "  --nats              a NATS server as the bus (default: simcastd's own local bus)\n"
+    "  --policy NAME       what moves the legs, in simcast-hal (default trot): stand, mlp:FILE or\n"
+    "                      ./mine.so; none leaves them to the simulator. With --seconds the\n"
+    "                      viewer commands the robot ahead, and its way and falls are reported\n"
     "  --port N            where the browser finds it (default 8080)\n"
     "  --codec h264|jpeg   how pictures are coded at first; a viewer may change it\n"
     "  --size WxH          pixels of a picture, even numbers (default 640x480)\n"
@@ -122,6 +127,9 @@ static const char *take(enum demo_flag flag, const char *value, struct demo_opti
     case FLAG_NATS:
         options->nats = true;
         return NULL;
+    case FLAG_POLICY:
+        options->policy = value;
+        return value[0] ? NULL : "--policy: expected trot, stand, mlp:FILE, ./mine.so or none";
     case FLAG_PORT:
         options->port = (uint16_t)number(value, 1, UINT16_MAX);
         return options->port ? NULL : "--port: expected a whole number from 1 to 65535";
@@ -143,6 +151,15 @@ static const char *take(enum demo_flag flag, const char *value, struct demo_opti
         break;
     }
     return NULL;
+}
+
+static void complete(struct demo_options *options)
+{
+    options->drive = options->policy && options->seconds > 0 && !options->pattern;
+    if (!options->policy)
+        options->policy = "trot";
+    if (options->pattern || strcmp(options->policy, "none") == 0)
+        options->policy = NULL; /* a test pattern has no legs */
 }
 
 static bool refuse(const char *what, const char *which, int *ret_exit_code)
@@ -177,6 +194,7 @@ bool demo_options_parse(int argc, char **argv, struct demo_options *ret_options,
     }
     if (optind < argc)
         return refuse("unexpected argument", argv[optind], ret_exit_code);
+    complete(&options);
     *ret_options = options;
     return true;
 }

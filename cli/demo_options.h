@@ -15,8 +15,10 @@ struct demo_options {
     bool json;
     bool pattern;
     bool nats;
+    const char *policy; /* of simcast-hal; NULL: none is started */
+    bool drive;         /* the built-in viewer commands the robot to walk */
     uint16_t port;
-    const char *codec; /* points into argv, as do the next three */
+    const char *codec; /* points into argv, as do the next three and policy */
     const char *size;
     const char *fps;
     const char *log_level;

@@ -3,10 +3,12 @@
 #include "cli/report.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "proto/video.h"
 
 #define NUMBER_BYTES 32
@@ -66,8 +68,21 @@ static const char *percentile(const struct measure *measure, enum measure_stage 
     return text;
 }
 
+/* Adds to a text that fits. */
+static void append(char text[REPORT_BYTES], const char *format, ...) LOG_PRINTF(2);
+
+static void append(char text[REPORT_BYTES], const char *format, ...)
+{
+    size_t used = strlen(text);
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text + used, REPORT_BYTES - used, format, arguments);
+    va_end(arguments);
+}
+
 void report_json(const struct measure *measure, const struct observation *seen,
-                 char text[REPORT_BYTES])
+                 const struct walk_result *walk, char text[REPORT_BYTES])
 {
     char stages[MEASURE_STAGE_COUNT][NUMBER_BYTES];
     char p99[NUMBER_BYTES];
@@ -79,15 +94,19 @@ void report_json(const struct measure *measure, const struct observation *seen,
              ",\"frames_delivered\":%" PRIu64 ",\"fps\":%.2f,\"torn_frames\":%" PRIu64
              ",\"latency_ms\":{\"p50\":%s,\"p99\":%s}"
              ",\"stages_ms\":{\"ring\":%s,\"encode\":%s,\"packet\":%s,\"fanout\":%s}"
-             ",\"codec\":\"%s\",\"resolution\":\"%" PRIu32 "x%" PRIu32 "\"}",
+             ",\"codec\":\"%s\",\"resolution\":\"%" PRIu32 "x%" PRIu32 "\"",
              seen->frames_rendered, seen->frames_encoded, measure->frames, measure_fps(measure),
              measure->torn, stages[MEASURE_LATENCY], percentile(measure, MEASURE_LATENCY, 99, p99),
              stages[MEASURE_RING], stages[MEASURE_ENCODE], stages[MEASURE_PACKET],
              stages[MEASURE_FANOUT], video_codec_name(measure->codec), seen->width, seen->height);
+    if (walk)
+        append(text, ",\"distance_m\":%.2f,\"falls\":%" PRIu64 ",\"actions\":%" PRIu64,
+               walk->distance_m, walk->falls, walk->actions);
+    append(text, "}");
 }
 
 void report_summary(const struct measure *measure, const struct observation *seen,
-                    char text[REPORT_BYTES])
+                    const struct walk_result *walk, char text[REPORT_BYTES])
 {
     char stages[MEASURE_STAGE_COUNT][NUMBER_BYTES];
     char p99[NUMBER_BYTES];
@@ -103,4 +122,7 @@ void report_summary(const struct measure *measure, const struct observation *see
              stages[MEASURE_LATENCY], percentile(measure, MEASURE_LATENCY, 99, p99),
              stages[MEASURE_RING], stages[MEASURE_ENCODE], stages[MEASURE_PACKET],
              stages[MEASURE_FANOUT]);
+    if (walk)
+        append(text, "\nwalked %.2f m by %" PRIu64 " actions, fell %" PRIu64 " times",
+               walk->distance_m, walk->actions, walk->falls);
 }

@@ -14,6 +14,7 @@
 #include "cli/health.h"
 #include "cli/measure.h"
 #include "cli/observer.h"
+#include "cli/walk.h"
 
 #define REPORT_BYTES 1024
 
@@ -29,12 +30,15 @@ struct report_status {
 
 void report_status(const struct report_status *status, char text[REPORT_BYTES]);
 
-/* One line, one JSON object; percentiles that nothing was measured for are null. */
+/*
+ * One line, one JSON object; percentiles that nothing was measured for are null. With a walk, it
+ * ends with "distance_m", "falls" and "actions".
+ */
 void report_json(const struct measure *measure, const struct observation *seen,
-                 char text[REPORT_BYTES]);
+                 const struct walk_result *walk, char text[REPORT_BYTES]);
 
 /* The same for a person, some lines. */
 void report_summary(const struct measure *measure, const struct observation *seen,
-                    char text[REPORT_BYTES]);
+                    const struct walk_result *walk, char text[REPORT_BYTES]);
 
 #endif

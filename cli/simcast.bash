@@ -36,7 +36,7 @@ _simcast() {
         *:--size) words="640x480 1280x720 1920x1080" ;;
         *:--fps | *:--port | *:--seconds | *:--seed | *:--timeout) words="" ;;
         *:--ipc-dir | *:--legacy | *:--input) _simcast_files "$word" && return ;;
-        demo:*) words="--pattern --nats --port --codec --size --fps --log-level --seconds --json --help" ;;
+        demo:*) words="--pattern --nats --policy --port --codec --size --fps --log-level --seconds --json --help" ;;
         ring:*)
             if ((COMP_CWORD == 4)) && [[ ${COMP_WORDS[2]} == snapshot && $word != -* ]]; then
                 _simcast_files "$word" && return

@@ -7,6 +7,7 @@
 #include "cli/ws_client.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,8 +17,11 @@
 #include <libwebsockets.h>
 
 #include "base/clock.h"
+#include "proto/command.h"
 
 #define RECONNECT_US (100 * LWS_US_PER_MS)
+#define COMMAND_EVERY_US (50 * LWS_US_PER_MS)
+#define COMMAND_BYTES 192
 #define RECEIVE_BYTES 65536
 #define HOST_BYTES 32
 
@@ -29,9 +33,14 @@ struct ws_client {
     uint8_t *message; /* WS_CLIENT_MESSAGE_BYTES_MAX bytes, touched only as far as needed */
     size_t message_bytes;
     bool oversized;
+    struct lws *wsi; /* the open connection; NULL: none */
+    lws_sorted_usec_list_t drive;
+    uint64_t cmd_seq;
 
     pthread_t thread;
     atomic_bool stopping;
+    atomic_bool driving; /* released by ws_client_drive with forward_mps */
+    double forward_mps;
     pthread_mutex_t lock;
     struct measure measure;
 };
@@ -55,6 +64,30 @@ static void connect_now(lws_sorted_usec_list_t *reconnect)
      * libwebsockets cannot even begin, it may not, so the timer is set here as well. */
     if (!lws_client_connect_via_info(&info))
         lws_sul_schedule(client->context, 0, &client->reconnect, connect_now, RECONNECT_US);
+}
+
+/* The timer of commands; they go out when the connection can take one. */
+static void command_now(lws_sorted_usec_list_t *drive)
+{
+    struct ws_client *client = lws_container_of(drive, struct ws_client, drive);
+
+    /* Pairs with the release in ws_client_drive. */
+    if (client->wsi && atomic_load_explicit(&client->driving, memory_order_acquire))
+        lws_callback_on_writable(client->wsi);
+    lws_sul_schedule(client->context, 0, &client->drive, command_now, COMMAND_EVERY_US);
+}
+
+static void send_command(struct ws_client *client, struct lws *wsi)
+{
+    uint8_t message[LWS_PRE + COMMAND_BYTES];
+    char *json = (char *)message + LWS_PRE;
+    int count = snprintf(json, COMMAND_BYTES,
+                         "%c{\"action\":\"set_cmd_vel\",\"cmd_seq\":%" PRIu64
+                         ",\"ttl_ms\":500,\"data\":{\"linear_x\":%.3f,\"linear_y\":0.0,"
+                         "\"angular_z\":0.0}}",
+                         COMMAND_MESSAGE_TYPE, ++client->cmd_seq, client->forward_mps);
+
+    (void)lws_write(wsi, message + LWS_PRE, (size_t)count, LWS_WRITE_BINARY);
 }
 
 static void receive(struct ws_client *client, struct lws *wsi, const void *bytes, size_t count)
@@ -90,12 +123,18 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         pthread_mutex_lock(&client->lock);
         measure_connected(&client->measure);
         pthread_mutex_unlock(&client->lock);
+        client->wsi = wsi;
+        break;
+    case LWS_CALLBACK_CLIENT_WRITEABLE:
+        if (atomic_load_explicit(&client->driving, memory_order_acquire))
+            send_command(client, wsi);
         break;
     case LWS_CALLBACK_CLIENT_RECEIVE:
         receive(client, wsi, in, in_bytes);
         break;
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
     case LWS_CALLBACK_CLIENT_CLOSED:
+        client->wsi = NULL;
         if (!atomic_load_explicit(&client->stopping, memory_order_relaxed))
             lws_sul_schedule(context, 0, &client->reconnect, connect_now, RECONNECT_US);
         break;
@@ -115,6 +154,7 @@ static void *serve(void *data)
     struct ws_client *client = data;
 
     connect_now(&client->reconnect);
+    command_now(&client->drive);
     while (!atomic_load_explicit(&client->stopping, memory_order_relaxed)) {
         if (lws_service(client->context, 0) < 0)
             break;
@@ -162,6 +202,12 @@ int ws_client_start(uint16_t port, struct ws_client **ret_client)
     }
     *ret_client = client;
     return 0;
+}
+
+void ws_client_drive(struct ws_client *client, double forward_mps)
+{
+    client->forward_mps = forward_mps;
+    atomic_store_explicit(&client->driving, true, memory_order_release);
 }
 
 void ws_client_read(struct ws_client *client, struct measure *ret_measure)

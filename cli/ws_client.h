@@ -24,6 +24,12 @@ struct ws_client;
  */
 int ws_client_start(uint16_t port, struct ws_client **ret_client);
 
+/*
+ * From now on commands the robot to move with this velocity, twenty times a second, for layer 3
+ * lets none stand for longer than 200 ms. Call it at most once.
+ */
+void ws_client_drive(struct ws_client *client, double forward_mps);
+
 /* Copies what was measured so far (some 30 KB). */
 void ws_client_read(struct ws_client *client, struct measure *ret_measure);
 

@@ -219,7 +219,7 @@ static json_t *json_of(const struct observation *seen)
 {
     char text[REPORT_BYTES];
 
-    report_json(&measure, seen, text);
+    report_json(&measure, seen, NULL, text);
     json_t *json = json_loads(text, 0, NULL);
     ck_assert_msg(json != NULL, "not JSON: %s", text);
     return json;
