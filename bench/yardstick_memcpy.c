@@ -10,25 +10,23 @@
 #include <unistd.h>
 
 #include "bench/yardsticks.h"
-
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
+#include "shm/huge_map.h"
 
 int yardstick_memcpy_open(struct yardstick_memcpy *copier, size_t picture_bytes, unsigned places)
 {
     size_t bytes = picture_bytes * places;
     int fd = memfd_create("simcast-bench", MFD_CLOEXEC);
-    void *memory = MAP_FAILED;
+    void *memory = NULL;
+    int error = fd < 0 || ftruncate(fd, (off_t)bytes) < 0 ? -ENOMEM : 0;
 
     *copier = (struct yardstick_memcpy){.picture_bytes = picture_bytes, .place_count = places};
-    if (fd >= 0 && ftruncate(fd, (off_t)bytes) == 0)
-        memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+    if (error == 0)
+        error = huge_map(fd, bytes, PROT_READ | PROT_WRITE, &memory);
     if (fd >= 0)
         close(fd);
-    if (memory == MAP_FAILED)
-        return -ENOMEM;
-    madvise(memory, bytes, MADV_COLLAPSE);
+    if (error < 0)
+        return error;
+    huge_map_collapse(memory, bytes);
     copier->places = memory;
     return 0;
 }

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shm/huge_map.h"
+
 /* A sealed descriptor of at least `bytes`: reading a mapping of it can never fault. */
 static bool is_unshrinkable(int fd, size_t bytes)
 {
@@ -60,9 +62,10 @@ static int map_frames(struct attachment *attachment, int fd)
     if (!is_unshrinkable(fd, RING_PAGE_BYTES + 1) || fstat(fd, &status) < 0)
         return -EPROTO;
     size_t bytes = (size_t)status.st_size;
-    void *memory = mmap(NULL, bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
-    if (memory == MAP_FAILED)
-        return -errno;
+    void *memory;
+    int error = huge_map(fd, bytes, PROT_READ, &memory);
+    if (error < 0)
+        return error;
     attachment->header = memory;
     attachment->mapping_bytes = bytes;
     return read_geometry(attachment, memory, bytes);

@@ -19,6 +19,7 @@
 #include "shm/door.h"
 #include "shm/fork_guard.h"
 #include "shm/handoff.h"
+#include "shm/huge_map.h"
 #include "shm/layout.h"
 #include "shm/ring.h"
 
@@ -26,10 +27,6 @@
 #define SPARE_SLOTS 2 /* the newest, and one to write while every lease is out */
 
 #define RESERVE_BYTES (64 * 1024)
-
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 
 struct ring_producer {
     struct door *door;
@@ -248,14 +245,13 @@ static int create_memory(struct ring_producer *producer, size_t mapping_bytes)
     int error = reserve(producer->frames_fd, mapping_bytes);
     if (error < 0)
         return error == -ENOMEM ? -ENOSPC : error;
-    void *memory = mmap(NULL, mapping_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-                        producer->frames_fd, 0);
-    if (memory == MAP_FAILED)
-        return -errno;
+    void *memory;
+    error = huge_map(producer->frames_fd, mapping_bytes, PROT_READ | PROT_WRITE, &memory);
+    if (error < 0)
+        return error;
     producer->header = memory;
     producer->mapping_bytes = mapping_bytes;
-    /* Huge pages where the system allows them for shared memory; a refusal costs only speed. */
-    madvise(memory, mapping_bytes, MADV_COLLAPSE);
+    huge_map_collapse(memory, mapping_bytes);
     if (fcntl(producer->frames_fd, F_ADD_SEALS,
               F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0)
         return -errno;
