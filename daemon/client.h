@@ -44,6 +44,9 @@ struct client {
     uint64_t frames;       /* it got, ever */
     uint64_t frame_bytes;  /* their payloads' sum */
     uint64_t missed_total; /* that it did not get, ever */
+    bool tells_display;    /* it ever told which frame it shows */
+    uint64_t displayed_seq;
+    int64_t displayed_ns; /* when that frame came here */
     struct outbox outbox;
     size_t index; /* its place in the fan-out's list */
 };

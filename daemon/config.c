@@ -13,7 +13,7 @@
 #include <getopt.h>
 
 #include "daemon/config_paths.h"
-#include "daemon/listener.h"
+#include "daemon/listen.h"
 #include "shm/ring.h"
 
 enum type { TYPE_TEXT, TYPE_BOOL, TYPE_NUMBER, TYPE_CHOICE };
@@ -456,7 +456,7 @@ static int check_whole(const struct config *config, char *error)
     char path[CONFIG_TEXT_BYTES];
     bool loopback;
 
-    if (listener_parse(config->listen, &loopback) < 0) {
+    if (listen_parse(config->listen, &loopback) < 0) {
         snprintf(error, CONFIG_ERROR_BYTES,
                  "listen: expected ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080, got '%.80s'",
                  config->listen);

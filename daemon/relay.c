@@ -20,7 +20,14 @@
 #define BUS_MESSAGES_PER_TURN 256
 #define COUNTER_PERIOD_NS (100 * NS_PER_MS) /* against foreign motion */
 #define ACK_BYTES 512
+#define ARRIVALS 1024 /* more than a second of frames, however fast they come */
 #define CODEC_PERIOD_NS (500 * NS_PER_MS) /* between requests for another codec */
+
+/* When a frame came here. */
+struct arrival {
+    uint64_t frame_seq;
+    int64_t ns; /* 0: none */
+};
 
 struct relay {
     struct relay_config config;
@@ -29,6 +36,7 @@ struct relay {
     unsigned last_codec;
     unsigned codec_before; /* what was encoded before we asked for another; NONE: we did not */
     int64_t codec_asked_ns;
+    struct arrival arrivals[ARRIVALS]; /* by frame_seq modulo their number */
     int64_t countered_ns; /* last zero velocity against foreign motion; 0: none */
     enum bus_state bus_state;
     /* For frame.stats: the newest packet of this second, if any came from the ring. */
@@ -140,8 +148,9 @@ static void refuse(struct relay *relay, struct client *client, const char *actio
     fanout_telemetry_to(relay->config.fanout, client, "telemetry.command.ack", json);
 }
 
-static struct gate_actions ask_gate(struct relay *relay, const struct command *command,
-                                    int64_t now_ns)
+/* `client`: who sent it; NULL: it came by the bus. */
+static struct gate_actions ask_gate(struct relay *relay, const struct client *client,
+                                    const struct command *command, int64_t now_ns)
 {
     struct gate_event event = {
         .kind = GATE_EVENT_TICK,
@@ -149,6 +158,8 @@ static struct gate_actions ask_gate(struct relay *relay, const struct command *c
         .has_cmd_seq = command->has_cmd_seq,
         .cmd_seq = command->cmd_seq,
         .ttl_ns = (int64_t)command->ttl_ms * NS_PER_MS,
+        .tells_display = client && client->tells_display,
+        .picture_age_ns = client ? now_ns - client->displayed_ns : 0,
     };
 
     if (command_is_motion(command->action))
@@ -202,7 +213,7 @@ static void client_command(struct relay *relay, struct client *client, const cha
         refuse(relay, client, known ? command_name(command.action) : "unknown", &command, reason);
         return;
     }
-    struct gate_actions actions = ask_gate(relay, &command, now_ns);
+    struct gate_actions actions = ask_gate(relay, client, &command, now_ns);
     if (!actions.pass) {
         refuse(relay, client, command_name(command.action), &command,
                gate_reason_name(actions.refused));
@@ -221,6 +232,27 @@ static void client_command(struct relay *relay, struct client *client, const cha
                    : "the bus is away");
 }
 
+/*
+ * Remembers when the frame that a client shows came here. One that is older than the last, or
+ * that we do not know, is no news: the picture that it saw last goes on ageing.
+ */
+static int client_displays(struct relay *relay, struct client *client, const uint8_t *bytes,
+                           size_t size)
+{
+    uint64_t frame_seq;
+
+    if (displayed_decode(bytes, size, &frame_seq) < 0)
+        return -EPROTO;
+    const struct arrival *arrival = &relay->arrivals[frame_seq % ARRIVALS];
+    bool known = arrival->ns > 0 && arrival->frame_seq == frame_seq;
+    if (known && (!client->tells_display || frame_seq > client->displayed_seq)) {
+        client->displayed_seq = frame_seq;
+        client->displayed_ns = arrival->ns;
+    }
+    client->tells_display = true;
+    return 0;
+}
+
 void relay_client_message(struct relay *relay, struct client *client, const uint8_t *bytes,
                           size_t size, int64_t now_ns)
 {
@@ -228,6 +260,8 @@ void relay_client_message(struct relay *relay, struct client *client, const uint
 
     if (type == COMMAND_MESSAGE_TYPE)
         client_command(relay, client, (const char *)bytes + 1, size - 1, now_ns);
+    else if (type == DISPLAYED_MESSAGE_TYPE && client_displays(relay, client, bytes, size) == 0)
+        return;
     else if (type != CLOCK_MESSAGE_TYPE ||
              fanout_clock(relay->config.fanout, client, bytes, size, now_ns) < 0)
         relay->config.counters->messages_ignored++;
@@ -243,7 +277,7 @@ static void foreign_motion(struct relay *relay, const struct command *command, i
         return;
     demand_motion(&relay->demand, now_ns);
     update_demand(relay, now_ns);
-    if (ask_gate(relay, command, now_ns).pass ||
+    if (ask_gate(relay, NULL, command, now_ns).pass ||
         (relay->countered_ns > 0 && now_ns - relay->countered_ns < COUNTER_PERIOD_NS))
         return;
     if (guard_publish_hold(&relay->guard) == 0) {
@@ -267,7 +301,7 @@ static void bus_command(struct relay *relay, const struct bus_message *message, 
     if (command_is_motion(action))
         foreign_motion(relay, &command, now_ns);
     else if (action == COMMAND_ESTOP || action == COMMAND_ESTOP_CLEAR)
-        ask_gate(relay, &command, now_ns);
+        ask_gate(relay, NULL, &command, now_ns);
     else if (valid)
         tell_encoder(relay, &command);
 }
@@ -307,6 +341,7 @@ void relay_packet(struct relay *relay, const struct packet *packet, bool broke, 
     if (packet->legacy)
         update_demand(relay, now_ns); /* the first one makes this source wanted */
     relay->last_codec = header->codec;
+    relay->arrivals[header->frame_seq % ARRIVALS] = (struct arrival){header->frame_seq, now_ns};
     if (!packet->legacy)
         match_codec(relay, header->codec, now_ns);
     guard_step(&relay->guard, &event, now_ns);

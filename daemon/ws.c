@@ -41,6 +41,7 @@ struct session {
     void *client;          /* NULL: not open, or closed for the handler already */
     unsigned close_status; /* close with this as soon as it is writable; 0: stay */
     bool http;             /* a stream over plain HTTP */
+    bool broken;           /* nothing can be sent any more */
     size_t received;
     uint8_t message[WS_MESSAGE_BYTES_MAX];
 };
@@ -340,6 +341,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return 0;
     case LWS_CALLBACK_CLOSED:
     case LWS_CALLBACK_CLOSED_HTTP:
+    case LWS_CALLBACK_WSI_DESTROY: /* of a connection that timed out, the only one */
         if (session)
             on_close(ws, session);
         return 0;
@@ -418,6 +420,19 @@ static struct session *session_of(struct ws_peer *peer)
     return lws_wsi_user((struct lws *)peer);
 }
 
+/*
+ * The connection is broken: close it soon, but not here. A WebSocket asks for a turn in which to
+ * close; a broken stream over HTTP would get turns for ever and never the callback, so the tick
+ * ends it.
+ */
+static void break_off(struct session *session)
+{
+    session->close_status = WS_CLOSE_GOING_AWAY;
+    session->broken = true;
+    if (!session->http)
+        lws_callback_on_writable(session->wsi);
+}
+
 int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes)
 {
     struct lws *wsi = (struct lws *)peer;
@@ -427,9 +442,7 @@ int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes)
         return -EPIPE;
     if (lws_write(wsi, (uint8_t *)frame, frame_bytes, LWS_WRITE_RAW) >= 0)
         return 0;
-    /* The connection is broken; ask for a turn in which to close it. */
-    session->close_status = WS_CLOSE_GOING_AWAY;
-    lws_callback_on_writable(wsi);
+    break_off(session);
     return -EPIPE;
 }
 
@@ -462,8 +475,33 @@ unsigned ws_peers(const struct ws *ws)
     return ws->peers;
 }
 
+/*
+ * libwebsockets does not read while an answer goes on, so what can be read wakes it again and
+ * again. Nothing belongs there: the peer hung up, or talks where it should listen.
+ */
+static bool readable(struct lws *wsi)
+{
+    uint8_t byte;
+    ssize_t got = recv(lws_get_socket_fd(wsi), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return got >= 0 || (errno != EAGAIN && errno != EINTR);
+}
+
+/* At once: while such a socket can be read, libwebsockets' own timers get no turn. */
+static void end_dead_streams(struct ws *ws)
+{
+    struct session *next;
+
+    for (struct session *session = ws->sessions; session; session = next) {
+        next = session->next;
+        if (session->http && (session->broken || readable(session->wsi)))
+            lws_set_timeout(session->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_SYNC);
+    }
+}
+
 void ws_tick(struct ws *ws)
 {
+    end_dead_streams(ws);
     lws_cancel_service(ws->context); /* wakes its idle handler, which looks at the time-outs */
 }
 

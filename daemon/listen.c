@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns nothing: descriptors belong to the callers. */
-#include "daemon/listener.h"
+#include "daemon/listen.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -73,7 +73,7 @@ static int parse(const char *text, union address *ret_address, socklen_t *ret_by
     return 0;
 }
 
-int listener_parse(const char *text, bool *ret_loopback)
+int listen_parse(const char *text, bool *ret_loopback)
 {
     union address address;
     socklen_t bytes;
@@ -88,7 +88,7 @@ int listener_parse(const char *text, bool *ret_loopback)
     return 0;
 }
 
-int listener_open(const char *text)
+int listen_open(const char *text)
 {
     union address address;
     socklen_t bytes;
@@ -110,7 +110,7 @@ int listener_open(const char *text)
     return fd;
 }
 
-int listener_port(int listen_fd)
+int listen_port(int listen_fd)
 {
     union address address = {.any.sa_family = AF_UNSPEC};
     socklen_t bytes = sizeof(address);
@@ -120,7 +120,7 @@ int listener_port(int listen_fd)
     return ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
 }
 
-int listener_accept(int listen_fd)
+int listen_accept(int listen_fd)
 {
     const int on = 1;
     const int notsent_bytes_max = NOTSENT_BYTES_MAX;

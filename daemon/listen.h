@@ -5,8 +5,8 @@
  *
  * Thread: the loop. Cost: opening blocks for no name look-up: addresses are numbers.
  */
-#ifndef SIMCAST_DAEMON_LISTENER_H
-#define SIMCAST_DAEMON_LISTENER_H
+#ifndef SIMCAST_DAEMON_LISTEN_H
+#define SIMCAST_DAEMON_LISTEN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,22 +15,22 @@
  * Checks "ADDRESS:PORT" where the address is IPv4, "[IPv6]" or "localhost" and the port 0 to
  * 65535 (0: the system chooses). Errors: -EINVAL.
  */
-int listener_parse(const char *text, bool *ret_loopback);
+int listen_parse(const char *text, bool *ret_loopback);
 
 /*
  * Returns a listening, non-blocking descriptor that the caller owns.
  * Errors: -EINVAL; -EADDRINUSE, -EADDRNOTAVAIL, -EACCES and others from the system.
  */
-int listener_open(const char *text);
+int listen_open(const char *text);
 
 /* The port that the system chose, or -errno. */
-int listener_port(int listen_fd);
+int listen_port(int listen_fd);
 
 /*
  * Accepts one connection: non-blocking, TCP_NODELAY, and at most 32 KiB in the kernel beyond what
  * the network has taken, so that what a slow reader gets is fresh. The caller owns the result.
  * Errors: -EAGAIN none waits; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM: try again later.
  */
-int listener_accept(int listen_fd);
+int listen_accept(int listen_fd);
 
 #endif
