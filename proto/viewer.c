@@ -45,3 +45,11 @@ int clock_reply_encode(const uint8_t *request, size_t request_bytes, int64_t now
     put_le64(reply + CLOCK_REQUEST_BYTES, (uint64_t)now_ns);
     return 0;
 }
+
+int displayed_decode(const uint8_t *message, size_t message_bytes, uint64_t *ret_frame_seq)
+{
+    if (message_bytes != DISPLAYED_BYTES || message[0] != DISPLAYED_MESSAGE_TYPE)
+        return -EPROTO;
+    *ret_frame_seq = get_le64(message + 8);
+    return 0;
+}

@@ -9,6 +9,10 @@
  *   24 i64[6] stage stamps, server CLOCK_MONOTONIC ns: rendered, published, encode begin,
  *      encode end, packet published, handed to this client's socket
  *
+ * DISPLAYED, client to server, 16 bytes: 0 u8 type 0x07 | 1 zero[7] | 8 u64 frame_seq
+ *    The newest frame that the operator was shown; any client may send it, a few times a second.
+ *    Who has sent one may drive only as long as the frames that it names are young.
+ *
  * CLOCK, client to server, 16 bytes: 0 u8 type 0x06 | 1 zero[7] | 8 i64 client time, any unit
  * CLOCK, server to client, 24 bytes: the client's 16 bytes back | 16 i64 server time, ns
  *
@@ -29,6 +33,9 @@
 #define CLOCK_MESSAGE_TYPE 0x06
 #define CLOCK_REQUEST_BYTES 16
 #define CLOCK_REPLY_BYTES 24
+
+#define DISPLAYED_MESSAGE_TYPE 0x07
+#define DISPLAYED_BYTES 16
 
 enum frame_stage {
     FRAME_STAGE_RENDERED,
@@ -55,5 +62,8 @@ int frame_info_decode(const uint8_t *message, size_t message_bytes, struct frame
 /* Builds the reply to a client's CLOCK message. Errors: -EPROTO wrong length or type. */
 int clock_reply_encode(const uint8_t *request, size_t request_bytes, int64_t now_ns,
                        uint8_t reply[CLOCK_REPLY_BYTES]);
+
+/* Errors: -EPROTO wrong length or type. */
+int displayed_decode(const uint8_t *message, size_t message_bytes, uint64_t *ret_frame_seq);
 
 #endif

@@ -154,6 +154,13 @@ static bool cmd_seq_is_stale(const struct gate *gate, const struct gate_event *e
            gate->cmd_seq - event->cmd_seq <= CMD_SEQ_NEW_SESSION;
 }
 
+/* Frames come, but this operator does not see them: the gate is open to the others. */
+static bool picture_is_frozen(const struct gate_config *config, const struct gate_event *event)
+{
+    return config->video_hold_ns > 0 && event->tells_display &&
+           event->picture_age_ns > config->video_hold_ns;
+}
+
 /*
  * A velocity is itself the recovery from a hold by command timeout, so it is tried on a copy:
  * it counts only if the gate is open with it.
@@ -180,9 +187,12 @@ static enum gate_reason try_motion(struct gate *gate, const struct gate_config *
         next.cmd_seq = event->cmd_seq;
     }
     settle(&next, config, now_ns);
-    if (next.mode == GATE_ARMED)
-        *gate = next;
-    return next.reason;
+    if (next.mode != GATE_ARMED)
+        return next.reason;
+    if (picture_is_frozen(config, event))
+        return GATE_REASON_PICTURE_FROZEN;
+    *gate = next;
+    return GATE_REASON_NONE;
 }
 
 /* Returns why the clear may not go on, or NONE. Passing on and unlatching here are two things. */
@@ -294,6 +304,7 @@ const char *gate_reason_name(enum gate_reason reason)
         [GATE_REASON_STALE_SEQ] = "stale_seq",
         [GATE_REASON_EXPIRED] = "expired",
         [GATE_REASON_UNKNOWN_EVENT] = "unknown_event",
+        [GATE_REASON_PICTURE_FROZEN] = "picture_frozen",
     };
 
     return (unsigned)reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "unknown";

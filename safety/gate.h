@@ -31,11 +31,13 @@ enum gate_reason {
     GATE_REASON_STALE_SEQ,   /* a command's cmd_seq is not newer */
     GATE_REASON_EXPIRED,     /* a command is older than its ttl */
     GATE_REASON_UNKNOWN_EVENT,
+    GATE_REASON_PICTURE_FROZEN, /* the sender of a command sees an old picture, or none any more */
 };
 
 /* "Older than" and "for this long" are strict: exactly the limit is still fresh. */
 struct gate_config {
-    int64_t video_hold_ns;    /* newest frame older than this: HOLD; 0: video is not watched */
+    int64_t video_hold_ns;    /* newest frame older than this: HOLD; 0: video is not watched.
+                               * Who tells what is displayed may not drive by an older picture */
     int64_t video_estop_ns;   /* older than this: ESTOP */
     int64_t codec_grace_ns;   /* added to video_estop_ns in the gap right after a codec change:
                                * when the newest frame came at most this long after the change */
@@ -90,12 +92,14 @@ enum gate_event_kind {
 
 struct gate_event {
     enum gate_event_kind kind;
-    bool codec_changed; /* FRAME */
-    bool is_velocity;   /* MOTION: set_cmd_vel */
-    bool has_cmd_seq;   /* MOTION */
-    uint64_t cmd_seq;   /* MOTION */
-    int64_t age_ns;     /* MOTION: since its sender sent it; 0: just now or unknown */
-    int64_t ttl_ns;     /* MOTION; 0: no limit */
+    bool codec_changed;     /* FRAME */
+    bool is_velocity;       /* MOTION: set_cmd_vel */
+    bool has_cmd_seq;       /* MOTION */
+    uint64_t cmd_seq;       /* MOTION */
+    int64_t age_ns;         /* MOTION: since its sender sent it; 0: just now or unknown */
+    int64_t ttl_ns;         /* MOTION; 0: no limit */
+    bool tells_display;     /* MOTION: its sender tells which frames it displays */
+    int64_t picture_age_ns; /* MOTION, tells_display: since the newest of them came here */
 };
 
 struct gate_actions {

@@ -212,6 +212,26 @@ def motion_passes_only_while_the_picture_is_fresh():
 
 
 @case
+def who_tells_what_is_displayed_drives_only_while_the_picture_moves():
+    with on_nats("command.genesis.set_cmd_vel", environment=FAST_GATE) as (
+            daemon, _slot, nats, _server), daemon.connect() as client, daemon.connect() as other:
+        client.send_displayed(client.receive(Video).frame_seq)
+        armed(daemon)
+        client.send_json(MOTION)
+        nats.receive()
+        newest = client.receive_all(0.4)  # displays none of these
+        client.send_json(MOTION)
+        ack = client.telemetry("telemetry.command.ack").json
+        equal((ack["status"], ack["detail"]), ("error", "picture_frozen"), "frozen")
+        other.send_json(MOTION)  # sees, or does not say
+        nats.receive()
+        client.send_displayed([m for m in newest if isinstance(m, Video)][-1].frame_seq)
+        client.send_json(MOTION)
+        nats.receive()
+        equal(daemon.health()["gate"], "ARMED", "the gate itself stayed open")
+
+
+@case
 def the_default_gate_holds_after_one_second_and_stops_after_five():
     with on_nats("command.genesis.>") as (daemon, slot, nats, _server), daemon.connect() as client:
         client.receive(Video)

@@ -272,6 +272,27 @@ START_TEST(closes_when_the_clock_jumps_to_the_end_of_time)
 }
 END_TEST
 
+START_TEST(refuses_who_sees_a_frozen_picture_and_nobody_else)
+{
+    struct gate_event blind = {.kind = GATE_EVENT_MOTION,
+                               .is_velocity = true,
+                               .tells_display = true,
+                               .picture_age_ns = 1 * S + 1};
+    struct gate_event sees = blind;
+
+    sees.picture_age_ns = 1 * S;
+    arm_transport();
+    struct gate_actions actions = gate_step(&gate, config, &blind, T0);
+    ck_assert_int_eq(actions.refused, GATE_REASON_PICTURE_FROZEN);
+    ck_assert_str_eq(gate_reason_name(actions.refused), "picture_frozen");
+    ck_assert(!actions.changed && !actions.publish_hold);
+    expect(GATE_ARMED, GATE_REASON_NONE);
+    ck_assert(gate_step(&gate, config, &sees, T0).pass);
+    ck_assert(velocity(0).pass); /* from one who does not tell */
+    ck_assert_int_eq(gate_step(&gate, config, &blind, T0 + 2 * S).refused, GATE_REASON_NO_VIDEO);
+}
+END_TEST
+
 START_TEST(refuses_expired_motion_on_both_layers)
 {
     const struct gate_event late = {
@@ -450,6 +471,7 @@ int main(void)
     tcase_add_test(transport, treats_an_unknown_event_as_a_stop);
     tcase_add_test(transport, lets_no_time_pass_when_the_clock_runs_backwards);
     tcase_add_test(transport, closes_when_the_clock_jumps_to_the_end_of_time);
+    tcase_add_test(transport, refuses_who_sees_a_frozen_picture_and_nobody_else);
     tcase_add_test(simulator, refuses_expired_motion_on_both_layers);
     tcase_add_test(simulator, runs_no_command_timer_before_the_first_velocity);
     tcase_add_test(simulator, holds_after_200_ms_and_stops_after_2_s_without_velocity);

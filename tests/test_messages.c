@@ -70,6 +70,18 @@ START_TEST(the_clock_reply_repeats_the_question_and_adds_the_time)
 }
 END_TEST
 
+START_TEST(displayed_names_a_frame)
+{
+    const uint8_t message[DISPLAYED_BYTES] = {7, 0, 0, 0, 0, 0, 0, 0, 1, 2};
+    uint64_t frame_seq = 0;
+
+    ck_assert_int_eq(displayed_decode(message, sizeof(message), &frame_seq), 0);
+    ck_assert_uint_eq(frame_seq, 0x0201);
+    ck_assert_int_eq(displayed_decode(message, sizeof(message) - 1, &frame_seq), -EPROTO);
+    ck_assert_int_eq(displayed_decode(message + 8, 0, &frame_seq), -EPROTO);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("messages");
@@ -79,6 +91,7 @@ int main(void)
     tcase_add_test(cases, telemetry_goes_both_ways_within_its_limits);
     tcase_add_test(cases, frame_info_goes_both_ways);
     tcase_add_test(cases, the_clock_reply_repeats_the_question_and_adds_the_time);
+    tcase_add_test(cases, displayed_names_a_frame);
     suite_add_tcase(suite, cases);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

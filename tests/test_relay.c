@@ -11,10 +11,12 @@
 
 #include <check.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/relay.h"
 #include "proto/telemetry.h"
+#include "proto/viewer.h"
 
 #define MS NS_PER_MS
 #define PUBLISHED_MAX 64
@@ -198,11 +200,14 @@ static void disconnect_client(void)
     relay_clients_changed(relay, now_ns);
 }
 
+static uint64_t frame_seq; /* of the newest frame */
+
 static void frame(enum video_codec codec, bool legacy)
 {
     struct packet packet = {.keyframe = true, .legacy = legacy};
 
     packet.video.header.codec = (uint16_t)codec;
+    packet.video.header.frame_seq = ++frame_seq;
     relay_packet(relay, &packet, false, now_ns);
 }
 
@@ -263,6 +268,14 @@ static void assert_refused(const char *json, const char *ack)
     command(json);
     ck_assert_uint_eq(bus.published_count, 0);
     ck_assert_str_eq(find(heard, heard_count, "telemetry.command.ack")->payload, ack);
+}
+
+static void displayed(uint64_t seq)
+{
+    uint8_t message[DISPLAYED_BYTES] = {DISPLAYED_MESSAGE_TYPE};
+
+    put_le64(message + 8, seq);
+    relay_client_message(relay, client, message, sizeof(message), now_ns);
 }
 
 #define MOTION "{\"action\":\"set_cmd_vel\",\"cmd_seq\":1,\"data\":{\"linear_x\":1}}"
@@ -592,16 +605,53 @@ START_TEST(frame_stats_are_sent_for_the_ring_while_frames_come)
 }
 END_TEST
 
+START_TEST(who_tells_what_is_displayed_may_not_drive_by_a_frozen_picture)
+{
+    static const char frozen[] = "{\"action\":\"set_cmd_vel\",\"cmd_seq\":1,"
+                                 "\"status\":\"error\",\"detail\":\"picture_frozen\"}";
+
+    connect_client();
+    pass_ms(100, true);
+    displayed(frame_seq);
+    uint64_t shown = frame_seq;
+    pass_ms(1000, true);
+    forget();
+    command(MOTION);
+    ck_assert_uint_eq(count_published("command.genesis.set_cmd_vel"), 1);
+    pass_ms(50, true); /* frames come, but no newer one is shown */
+    assert_refused(MOTION, frozen);
+    displayed(shown);
+    displayed(shown - 1);
+    displayed(frame_seq + 1); /* no such frame */
+    assert_refused(MOTION, frozen);
+    displayed(frame_seq);
+    forget();
+    command(MOTION);
+    ck_assert_uint_eq(count_published("command.genesis.set_cmd_vel"), 1);
+    ck_assert_uint_eq(counters.messages_ignored, 0);
+}
+END_TEST
+
+START_TEST(who_tells_of_unknown_frames_alone_may_not_drive)
+{
+    connect_client();
+    pass_ms(100, true);
+    displayed(frame_seq + 1);
+    assert_refused(MOTION, "{\"action\":\"set_cmd_vel\",\"cmd_seq\":1,"
+                           "\"status\":\"error\",\"detail\":\"picture_frozen\"}");
+}
+END_TEST
+
 START_TEST(odd_messages_are_counted_and_ignored)
 {
-    static const char *const messages[] = {"", "\x01", "\x03{}", "\x06short", "\x7f"};
+    static const char *const messages[] = {"", "\x01", "\x03{}", "\x06short", "\x7f", "\x07short"};
 
     connect_client();
     forget();
-    for (size_t i = 0; i < 5; i++)
+    for (size_t i = 0; i < 6; i++)
         relay_client_message(relay, client, (const uint8_t *)messages[i], strlen(messages[i]),
                              now_ns);
-    ck_assert_uint_eq(counters.messages_ignored, 5);
+    ck_assert_uint_eq(counters.messages_ignored, 6);
     ck_assert_uint_eq(bus.published_count + heard_count, 0);
 }
 END_TEST
@@ -633,6 +683,8 @@ int main(void)
     tcase_add_test(tcase, telemetry_goes_to_clients_up_to_the_limit);
     tcase_add_test(tcase, the_legacy_slot_is_always_wanted_and_arms_the_gate);
     tcase_add_test(tcase, frame_stats_are_sent_for_the_ring_while_frames_come);
+    tcase_add_test(tcase, who_tells_what_is_displayed_may_not_drive_by_a_frozen_picture);
+    tcase_add_test(tcase, who_tells_of_unknown_frames_alone_may_not_drive);
     tcase_add_test(tcase, odd_messages_are_counted_and_ignored);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -224,6 +224,9 @@ class WebSocket:
     def send_clock(self, client_time):
         self.send(b"\x06" + bytes(7) + struct.pack("<q", client_time))
 
+    def send_displayed(self, frame_seq):
+        self.send(b"\x07" + bytes(7) + struct.pack("<Q", frame_seq))
+
     def receive_frame(self, seconds=5):
         """One frame: (opcode, fin, payload). A timeout in the middle of one loses nothing."""
         deadline = time.monotonic() + seconds

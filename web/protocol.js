@@ -10,6 +10,7 @@ export const MESSAGE = Object.freeze({
   COMMAND: 0x04,
   FRAME_INFO: 0x05,
   CLOCK: 0x06,
+  DISPLAYED: 0x07,
 });
 
 export const CODEC = Object.freeze({ H264: 1, HEVC: 2, JPEG: 3 });
@@ -108,6 +109,14 @@ export function encodeClock(nowMs) {
   const view = new DataView(new ArrayBuffer(16));
   view.setUint8(0, MESSAGE.CLOCK);
   view.setBigInt64(8, BigInt(Math.round(nowMs * 1e3)), true);
+  return view.buffer;
+}
+
+/** Says that the operator was shown this frame. */
+export function encodeDisplayed(frameSeq) {
+  const view = new DataView(new ArrayBuffer(16));
+  view.setUint8(0, MESSAGE.DISPLAYED);
+  view.setBigUint64(8, BigInt(frameSeq), true);
   return view.buffer;
 }
 

@@ -31,7 +31,8 @@ export class Video {
   #dropped = 0;
   #drawnSeq = null;
 
-  /** events: onUnplayable(codecName), repeated while such frames come; onKeyframeNeeded(). */
+  /** events: onUnplayable(codecName), repeated while such frames come; onKeyframeNeeded();
+   *  onDrawn(frameSeq). */
   constructor({ canvas, clock, canH264, events }) {
     this.#clock = clock;
     this.#canH264 = canH264;
@@ -145,6 +146,7 @@ export class Video {
     this.#framesDrawn += 1;
     this.#drawnSeq = frame.seq;
     this.#drawRate.add(nowMs);
+    this.#events.onDrawn(frame.seq);
     this.#latency.add(frameTimeline(frame.stampsMs, this.#clock, { ...frame, drawnMs: nowMs }));
   }
 }

@@ -11,7 +11,14 @@
 import { ServerClock } from './clock.js';
 import { h264Supported } from './h264.js';
 import { Link } from './link.js';
-import { MESSAGE, decodeMessage, encodeClock, encodeCommand, parseJson } from './protocol.js';
+import {
+  MESSAGE,
+  decodeMessage,
+  encodeClock,
+  encodeCommand,
+  encodeDisplayed,
+  parseJson,
+} from './protocol.js';
 import { Video } from './video.js';
 
 const TICK_MS = 50;
@@ -20,6 +27,7 @@ const CLOCK_MS = 1000;
 const CLOCK_BURST = [0, 50, 100, 200, 400]; // after connecting: a good sample soon
 const UNPLAYABLE_RETRY_MS = 2000;
 const KEYFRAME_RETRY_MS = 500;
+const DISPLAYED_MS = 100; // simcastd lets only those drive who see; it need not hear of each frame
 const MOTION_TTL_MS = 200;
 const MOTION_BUFFER_BYTES_MAX = 1024; // more than this stuck in the socket: old motion, drop it
 
@@ -39,6 +47,7 @@ let shownState = '';
 let commandSeq = 0;
 let unplayableMs = -Infinity;
 let keyframeMs = -Infinity;
+let displayedMs = -Infinity;
 
 /** Grows across reloads and viewers, because it is never behind the wall clock. */
 function nextCommandSeq() {
@@ -149,6 +158,12 @@ const videoEvents = {
       ? `This browser cannot play ${name}.`
       : `Browsers play ${name} only on pages from https:// or localhost.`;
     postMessage({ type: 'notice', text: `${cause} The viewer asked for JPEG instead.` });
+  },
+  onDrawn(frameSeq) {
+    const nowMs = performance.now();
+    if (nowMs - displayedMs < DISPLAYED_MS) return;
+    displayedMs = nowMs;
+    link.send(encodeDisplayed(frameSeq));
   },
   onKeyframeNeeded() {
     const nowMs = performance.now();

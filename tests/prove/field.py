@@ -24,7 +24,7 @@ from ws import Closed, Refused, WebSocket
 MS = 1_000_000
 HOLD_MS = 100
 ESTOP_MS = 400
-# What a busy machine may need from a frame's last byte to the gate's clock.
+# What a busy machine may need from the operator's sending to simcastd's judging.
 SLACK_MS = 50
 RATE_HZ = 500
 MOTION_SUBJECT = "command.genesis.set_cmd_vel"
@@ -107,8 +107,9 @@ class Robot(threading.Thread):
         self.motion_count = 0
         self.stops_ns = {}     # cmd_seq -> when it came
         self.own_stops_ns = [] # the gate's: its own, and those it repeats when the bus is back
-        self.after_closing = 0 # motion behind the gate's word that it is closed, same connection
+        self.after_closing = []  # motion behind the gate's word that it is closed, same connection
         self.gated = None
+        self.closed_by = None
         self.connected = False
         self.server = 0
         self.stopping = threading.Event()
@@ -119,6 +120,7 @@ class Robot(threading.Thread):
     def _hear(self, subject, payload):
         if subject == GATE_SUBJECT:
             self.gated = payload["gated"]
+            self.closed_by = payload, time.monotonic_ns()
         elif subject == STOP_SUBJECT:
             if "_safety" in payload:
                 self.own_stops_ns.append(time.monotonic_ns())
@@ -127,11 +129,13 @@ class Robot(threading.Thread):
         elif subject == MOTION_SUBJECT:
             if "_safety" in payload:
                 self.gated = True
+                self.closed_by = "hold", time.monotonic_ns()
                 return
             self.motion_count += 1
-            self.after_closing += self.gated is True
-            self.motions.append(Motion(payload["data"]["sent_ns"], time.monotonic_ns(),
-                                       self.server))
+            motion = Motion(payload["data"]["sent_ns"], time.monotonic_ns(), self.server)
+            self.motions.append(motion)
+            if self.gated:
+                self.after_closing.append((self.closed_by, motion))
 
     def run(self):
         while not self.stopping.is_set():
@@ -192,6 +196,11 @@ class Field:
     def kill(self, name):
         self.process(name).kill()
         self.process(name).wait()
+
+    def last_frame_ns(self):
+        """When simcastd got its newest frame, at the latest."""
+        age_ms = self.daemon.health()["last_frame_age_ms"]
+        return time.monotonic_ns() - int(age_ms) * MS
 
     def recover(self):
         """Until the robot moves again; presses estop_clear where it is needed."""

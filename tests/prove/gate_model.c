@@ -45,8 +45,9 @@ static bool model_motion(struct model *m, const struct gate_event *event)
     bool late = event->ttl_ns > 0 && event->age_ns > event->ttl_ns;
     bool old = !m->video && event->has_cmd_seq && m->has_seq && event->cmd_seq <= m->seq &&
                m->seq - event->cmd_seq <= 100;
+    bool frozen = m->video && event->tells_display && event->picture_age_ns > 1 * S;
 
-    if (m->stopped || m->gated || late || old)
+    if (m->stopped || m->gated || late || old || frozen)
         return false;
     if (m->video ? !model_fresh(m) : !event->is_velocity && !model_open(m))
         return false;

@@ -96,8 +96,8 @@ MUTANTS = {
         "gate->cmd_seq - event->cmd_seq <= CMD_SEQ_NEW_SESSION",
         "gate->cmd_seq - event->cmd_seq < CMD_SEQ_NEW_SESSION"),
     "a_refused_velocity_feeds_the_timer": (
-        "if (next.mode == GATE_ARMED)\n        *gate = next;",
-        "*gate = next;"),
+        "if (next.mode != GATE_ARMED)\n        return next.reason;",
+        "if (next.mode != GATE_ARMED) { *gate = next; settle(gate, config, now_ns); return next.reason; }"),
     "any_motion_feeds_the_timer": (
         "if (event->is_velocity) {",
         "if (true) {"),
@@ -105,6 +105,15 @@ MUTANTS = {
         "if (event->ttl_ns > 0 && event->age_ns > event->ttl_ns)\n"
         "        return GATE_REASON_EXPIRED;",
         ""),
+    "a_frozen_picture_at_the_limit": (
+        "event->picture_age_ns > config->video_hold_ns",
+        "event->picture_age_ns >= config->video_hold_ns"),
+    "drives_by_a_frozen_picture": (
+        "if (picture_is_frozen(config, event))\n        return GATE_REASON_PICTURE_FROZEN;",
+        ""),
+    "who_does_not_tell_may_not_drive": (
+        "config->video_hold_ns > 0 && event->tells_display &&\n           event->picture_age_ns",
+        "config->video_hold_ns > 0 &&\n           event->picture_age_ns"),
     # the peer
     "does_not_obey_a_hold": (
         "case GATE_EVENT_PEER_HOLD:\n        gate->peer_held = true;",

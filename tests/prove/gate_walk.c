@@ -84,6 +84,9 @@ static struct gate_event random_event(uint64_t *dice, bool video)
     event.is_velocity = (roll >> 4) & 3;
     event.has_cmd_seq = (roll >> 6) & 3;
     event.cmd_seq = (roll >> 8) & 63 ? 1000 + below((uint32_t)(roll >> 32), 400) : dice_roll(dice);
+    event.tells_display = (roll >> 15) & 1;
+    event.picture_age_ns = 1 * S + ((roll >> 16) & 3 ? (int64_t)((roll >> 18) % 3) - 1
+                                                     : (int64_t)dice_below(dice, 2 * S) - S);
     event.age_ns = dice_below(dice, 400 * MS);
     event.ttl_ns = (roll >> 14) & 1 ? 0 : dice_below(dice, 800 * MS);
     return event;

@@ -72,7 +72,7 @@ test('link: the backoff doubles, stays bounded and has jitter', needsBrowser, as
 });
 
 test('protocol: messages with wrong lengths are no messages', needsBrowser, async () => {
-  const results = await inModule('protocol.js', ({ decodeMessage, encodeClock, encodeCommand }) => {
+  const results = await inModule('protocol.js', ({ decodeMessage, encodeClock, encodeCommand, encodeDisplayed }) => {
     const video = new Uint8Array(33 + 5);
     video[0] = 1;
     video[9] = 7; // frame_seq
@@ -81,6 +81,7 @@ test('protocol: messages with wrong lengths are no messages', needsBrowser, asyn
     video[23] = 3; // JPEG
     const whole = decodeMessage(video.buffer);
     const clock = new DataView(encodeClock(12.345));
+    const displayed = new DataView(encodeDisplayed(1.5 * 2 ** 40));
     return {
       video: [whole.frameSeq, whole.keyframe, whole.codec, whole.payload.length],
       short: decodeMessage(video.buffer.slice(0, 37)),
@@ -89,6 +90,7 @@ test('protocol: messages with wrong lengths are no messages', needsBrowser, asyn
       info: decodeMessage(new Uint8Array([5, 2, ...new Array(70).fill(0)]).buffer),
       telemetry: decodeMessage(new Uint8Array([2, 9, 0, 65]).buffer),
       clock: [clock.getUint8(0), Number(clock.getBigInt64(8, true))],
+      displayed: [displayed.getUint8(0), Number(displayed.getBigUint64(8, true))],
       command: String.fromCharCode(...new Uint8Array(encodeCommand({ action: 'reset' }))),
     };
   });
@@ -100,6 +102,7 @@ test('protocol: messages with wrong lengths are no messages', needsBrowser, asyn
     info: null,
     telemetry: null,
     clock: [6, 12345],
+    displayed: [7, 1.5 * 2 ** 40],
     command: '\x04{"action":"reset"}',
   });
 });
