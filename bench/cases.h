@@ -5,9 +5,10 @@
 
 #include "bench/harness.h"
 
+extern const struct bench_case case_encode;
 extern const struct bench_case case_ring;
 
-static const struct bench_case *const bench_cases[] = {&case_ring};
+static const struct bench_case *const bench_cases[] = {&case_ring, &case_encode};
 
 #define BENCH_CASE_COUNT (sizeof(bench_cases) / sizeof(bench_cases[0]))
 

@@ -31,14 +31,15 @@ void yardstick_turbojpeg_close(struct yardstick_turbojpeg *turbojpeg);
 int yardstick_turbojpeg_encode(struct yardstick_turbojpeg *turbojpeg, const struct scene *scene,
                                const uint8_t *rgb24, int quality, uint8_t *into);
 
-/* sws_scale from bottom-up RGB24 to NV12, without scaling, with its fastest filter. */
+/* sws_scale from bottom-up RGB24 to I420 as the encoder makes it, without scaling, with its fastest
+ * filter. */
 struct yardstick_swscale;
 
 struct yardstick_swscale *yardstick_swscale_open(const struct scene *scene);
 void yardstick_swscale_close(struct yardstick_swscale *swscale);
-/* `nv12`: width x height bytes, then half as many. */
+/* `i420`: width x height bytes, then half as many. */
 void yardstick_swscale_convert(struct yardstick_swscale *swscale, const uint8_t *rgb24,
-                               uint8_t *nv12);
+                               uint8_t *i420);
 
 /* How a program coped with pictures at a steady rate. */
 struct yardstick_stream {

@@ -19,9 +19,9 @@ void yardstick_swscale_close(struct yardstick_swscale *swscale)
 }
 
 void yardstick_swscale_convert(struct yardstick_swscale *swscale, const uint8_t *rgb24,
-                               uint8_t *nv12)
+                               uint8_t *i420)
 {
     (void)swscale;
     (void)rgb24;
-    (void)nv12;
+    (void)i420;
 }
