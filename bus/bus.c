@@ -292,7 +292,9 @@ void bus_counters(const struct bus *bus, struct bus_counters *ret_counters)
         .received = atomic_load_explicit(&bus->received, memory_order_relaxed),
         .dropped_out = atomic_load_explicit(&bus->dropped_out, memory_order_relaxed),
         .dropped_in = atomic_load_explicit(&bus->dropped_in, memory_order_relaxed),
-        .reconnects = atomic_load_explicit(&bus->reconnects, memory_order_relaxed),
+        .reconnects = atomic_load_explicit(&bus->reconnects[BUS_LANE_NORMAL], memory_order_relaxed),
+        .stop_reconnects =
+            atomic_load_explicit(&bus->reconnects[BUS_LANE_STOP], memory_order_relaxed),
     };
 }
 
@@ -322,8 +324,8 @@ void bus_link_up(struct bus *bus, enum bus_lane lane)
     if (link_is_up(link))
         return;
     atomic_store_explicit(&bus->link[lane], link + 1, memory_order_relaxed);
-    if (link > 0 && lane == BUS_LANE_NORMAL)
-        atomic_fetch_add_explicit(&bus->reconnects, 1, memory_order_relaxed);
+    if (link > 0)
+        atomic_fetch_add_explicit(&bus->reconnects[lane], 1, memory_order_relaxed);
     log_info("bus %s%s: connected", bus->shown_url, lane_suffix(lane));
 }
 

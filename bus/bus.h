@@ -67,6 +67,7 @@ struct bus_counters {
     uint64_t dropped_out; /* published while the bus was away, or refused by it */
     uint64_t dropped_in;  /* the mailbox was full */
     uint64_t reconnects;  /* of the normal lane */
+    uint64_t stop_reconnects;
 };
 
 struct bus_message {

@@ -58,7 +58,7 @@ struct bus {
     _Atomic uint64_t received;
     _Atomic uint64_t dropped_out;
     _Atomic uint64_t dropped_in;
-    _Atomic uint64_t reconnects;
+    _Atomic uint64_t reconnects[BUS_LANE_COUNT];
 };
 
 /* Starts a thread that no signal is delivered to. `name` has at most 15 bytes. Errors: -EAGAIN. */

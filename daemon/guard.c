@@ -11,6 +11,8 @@
 #include "proto/command.h"
 #include "proto/gate_state.h"
 
+#define REPEAT_SECONDS 3
+
 /* Flat and nested, so that every existing reader finds the values. */
 static const char hold_json[] =
     "{\"action\":\"set_cmd_vel\",\"linear_x\":0.0,\"linear_y\":0.0,\"angular_z\":0.0,"
@@ -88,6 +90,23 @@ void guard_tell(const struct guard *guard, struct client *client, int64_t now_ns
     fanout_telemetry_to(guard->fanout, client, video_gate_subject, json);
 }
 
+void guard_bus_back(struct guard *guard, int64_t now_ns)
+{
+    guard->repeats = 1 + REPEAT_SECONDS;
+    guard->repeat_ns = now_ns;
+}
+
+static void repeat_state(struct guard *guard, int64_t now_ns)
+{
+    if (guard->repeats == 0 || now_ns < guard->repeat_ns)
+        return;
+    guard->repeats--;
+    guard->repeat_ns = now_ns + NS_PER_S;
+    guard->stop_pending = true;
+    guard->announcement_pending |= guard->announced;
+}
+
+/* Drops what no longer holds. */
 static void publish_pending(struct guard *guard)
 {
     if (guard->gate.mode == GATE_ARMED)
@@ -139,6 +158,7 @@ struct gate_actions guard_step(struct guard *guard, const struct gate_event *eve
                  gate_reason_name(guard->gate.reason));
     if (actions.changed || now_ns - guard->ring_ns >= GATE_STATE_NS_MAX / 5)
         tell_ring(guard, now_ns);
+    repeat_state(guard, now_ns);
     guard->stop_pending |= actions.publish_estop;
     guard->hold_pending |= actions.publish_hold;
     publish_pending(guard);

@@ -35,6 +35,8 @@ struct guard {
     enum gate_mode gated_mode;
     bool announced;             /* ever */
     bool announcement_pending;  /* the bus has not heard it yet */
+    unsigned repeats;           /* how often the state is still to be repeated */
+    int64_t repeat_ns;          /* when next */
     struct ring_producer *ring; /* NULL: none */
     int64_t ring_ns;            /* when it was last told */
     uint64_t ring_count;
@@ -51,6 +53,13 @@ struct gate_actions guard_step(struct guard *guard, const struct gate_event *eve
 
 /* Tells a client that just came what was announced last, if that is that the video is away. */
 void guard_tell(const struct guard *guard, struct client *client, int64_t now_ns);
+
+/*
+ * The bus was away and is back. What it accepted just before may be lost, so an ESTOP and the state
+ * of the video are published again: at once, and each second for 3 s, because the others may come
+ * back later than we do.
+ */
+void guard_bus_back(struct guard *guard, int64_t now_ns);
 
 /* Tells the robot to stop, or if the bus is away just now, as soon as it is back. */
 void guard_repeat_stop(struct guard *guard);

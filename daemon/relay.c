@@ -13,7 +13,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "daemon/access.h"
 #include "proto/command.h"
 #include "proto/telemetry.h"
 #include "proto/viewer.h"
@@ -40,6 +39,7 @@ struct relay {
     struct arrival arrivals[ARRIVALS]; /* by frame_seq modulo their number */
     int64_t countered_ns;              /* last zero velocity against foreign motion; 0: none */
     enum bus_state bus_state;
+    uint64_t bus_reconnects; /* of both lanes, as far as they were noticed */
     /* For frame.stats: the newest packet of this second, if any came from the ring. */
     bool stats_fresh;
     struct video_header stats_header;
@@ -203,22 +203,6 @@ static int pass_on(struct relay *relay, const struct command *command, const cha
     return error;
 }
 
-/* Why the client may not give this command now; NULL: it may. A stop always passes. */
-static const char *forbid(struct relay *relay, struct client *client, enum command_action action,
-                          int64_t now_ns)
-{
-    struct access *access = relay->config.access;
-
-    if (!access || action == COMMAND_ESTOP)
-        return NULL;
-    if (!access_rate(access, client, now_ns))
-        return "too many commands";
-    const char *reason = access_command(access, client, action);
-    if (reason)
-        relay->config.counters->commands_forbidden++;
-    return reason;
-}
-
 static void client_command(struct relay *relay, struct client *client, const char *json,
                            size_t json_bytes, int64_t now_ns)
 {
@@ -228,11 +212,6 @@ static void client_command(struct relay *relay, struct client *client, const cha
     if (command_parse(json, json_bytes, &command, &reason) < 0) {
         bool known = command_identify(json, json_bytes, &command) == 0;
         refuse(relay, client, known ? command_name(command.action) : "unknown", &command, reason);
-        return;
-    }
-    const char *forbidden = forbid(relay, client, command.action, now_ns);
-    if (forbidden) {
-        refuse(relay, client, command_name(command.action), &command, forbidden);
         return;
     }
     struct gate_actions actions = ask_gate(relay, client, &command, now_ns);
@@ -379,10 +358,17 @@ void relay_packet(struct relay *relay, const struct packet *packet, bool broke, 
     }
 }
 
-static void watch_bus(struct relay *relay)
+static void watch_bus(struct relay *relay, int64_t now_ns)
 {
     enum bus_state state = bus_state(relay->config.bus);
+    struct bus_counters counters;
 
+    bus_counters(relay->config.bus, &counters);
+    uint64_t reconnects = counters.reconnects + counters.stop_reconnects;
+    if (reconnects != relay->bus_reconnects) {
+        relay->bus_reconnects = reconnects;
+        guard_bus_back(&relay->guard, now_ns);
+    }
     if (state == relay->bus_state)
         return;
     relay->bus_state = state;
@@ -394,7 +380,7 @@ static void watch_bus(struct relay *relay)
 
 void relay_tick(struct relay *relay, int64_t now_ns)
 {
-    watch_bus(relay);
+    watch_bus(relay, now_ns);
     for (unsigned ready = fanout_tick(relay->config.fanout, now_ns); ready > 0; ready--)
         demand_keyframe(&relay->demand, now_ns);
     update_demand(relay, now_ns);

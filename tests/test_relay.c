@@ -31,6 +31,7 @@ struct text {
 
 static struct {
     enum bus_state state;
+    uint64_t stop_reconnects;
     struct text published[PUBLISHED_MAX];
     size_t published_count;
     struct text waiting;
@@ -84,6 +85,12 @@ enum bus_state bus_state(const struct bus *unused)
 {
     (void)unused;
     return bus.state;
+}
+
+void bus_counters(const struct bus *unused, struct bus_counters *ret_counters)
+{
+    (void)unused;
+    *ret_counters = (struct bus_counters){.stop_reconnects = bus.stop_reconnects};
 }
 
 bool bus_subject_matches(const char *pattern, const char *subject)
@@ -428,6 +435,29 @@ START_TEST(hold_and_stop_wait_for_the_bus_but_not_beyond_their_cause)
 }
 END_TEST
 
+START_TEST(a_stop_that_may_be_lost_with_the_connection_is_repeated)
+{
+    connect_client();
+    pass_ms(100, true);
+    command("{\"action\":\"estop\",\"cmd_seq\":2}");
+    forget();
+    bus.stop_reconnects++; /* too short to be seen in bus_state */
+    pass_ms(50, true);
+    ck_assert_uint_eq(count_published("command.genesis.estop"), 1);
+    ck_assert_int_eq(published("command.genesis.estop")->lane, BUS_LANE_STOP);
+    ck_assert_uint_eq(count_published("telemetry.safety.video_gate"), 1);
+    pass_ms(10000, true);
+    ck_assert_uint_eq(count_published("command.genesis.estop"), 4);
+
+    bus.stop_reconnects++;
+    pass_ms(50, true);
+    command("{\"action\":\"estop_clear\",\"cmd_seq\":3}");
+    forget();
+    pass_ms(10000, true);
+    ck_assert_uint_eq(count_published("command.genesis.estop"), 0);
+}
+END_TEST
+
 START_TEST(a_pressed_stop_always_passes_on_its_own_lane)
 {
     connect_client();
@@ -671,6 +701,7 @@ int main(void)
     tcase_add_test(tcase, stale_video_holds_once_then_stops_once);
     tcase_add_test(tcase, a_change_of_codec_gives_grace);
     tcase_add_test(tcase, hold_and_stop_wait_for_the_bus_but_not_beyond_their_cause);
+    tcase_add_test(tcase, a_stop_that_may_be_lost_with_the_connection_is_repeated);
     tcase_add_test(tcase, a_pressed_stop_always_passes_on_its_own_lane);
     tcase_add_test(tcase, what_is_not_motion_passes_the_closed_gate);
     tcase_add_test(tcase, refusals_name_what_could_be_read);

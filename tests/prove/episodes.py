@@ -111,6 +111,10 @@ class Episodes:
         self.field.signal("encoder", signal.SIGCONT)
 
     def restart_nats(self):
+        if self.random.random() < 0.5:  # a stop that is sent, but that nobody takes any more
+            self.field.signal("nats", signal.SIGSTOP)
+            self.press_stop()
+            self.pause_ms(0, 50)
         self.field.kill("nats")
         self.pause_ms(0, 150)
         if self.random.random() < 0.5:
