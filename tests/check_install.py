@@ -122,8 +122,24 @@ def check_units(results, destination, prefix, scratch):
         results.expect(f"exposure of {unit}", done.returncode == 0, done.stdout.splitlines()[-1])
 
 
+def documented_programs():
+    """The C programs of docs/ring.md by the name in their first line."""
+    text = (pathlib.Path(sys.argv[1]) / "docs" / "ring.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```c\n(/\* (\w+)\.c: .*?)```", text, re.DOTALL)
+    return {name: source for source, name in blocks}
+
+
+def build_program(results, scratch, compiler, flags, name, text):
+    source, program = scratch / f"{name}.c", scratch / name
+    source.write_text(text, encoding="utf-8")
+    built = run(compiler + ["-std=c11", "-D_DEFAULT_SOURCE", "-Wall", "-Wextra", "-Werror",
+                            str(source), "-o", str(program)] + flags)
+    results.expect(f"{name}.c compiles", built.returncode == 0, built.stdout)
+    return program
+
+
 def check_library(results, destination, scratch, compiler):
-    """A program that knows nothing but `pkg-config simcast` builds, runs and sees its frame."""
+    """Programs that know nothing but `pkg-config simcast` build, run and see their frames."""
     descriptions = list(destination.rglob("simcast.pc"))
     results.expect("simcast.pc", len(descriptions) == 1, f"found {descriptions}")
     if len(descriptions) != 1:
@@ -132,17 +148,21 @@ def check_library(results, destination, scratch, compiler):
                    "PKG_CONFIG_SYSROOT_DIR": str(destination)}
     flags = run(["pkg-config", "--cflags", "--libs", "simcast"], env=environment)
     results.expect("pkg-config --cflags --libs simcast", flags.returncode == 0, flags.stdout)
-    source, program = scratch / "consumer.c", scratch / "consumer"
-    source.write_text(CONSUMER, encoding="utf-8")
-    built = run(compiler + ["-std=c11", "-Wall", "-Wextra", "-Werror", str(source), "-o",
-                            str(program)] + flags.stdout.split())
-    results.expect("a consumer compiles", built.returncode == 0, built.stdout)
-    if built.returncode != 0:
+    programs = {name: build_program(results, scratch, compiler, flags.stdout.split(), name, text)
+                for name, text in {"consumer": CONSUMER, **documented_programs()}.items()}
+    if not all(program.exists() for program in programs.values()):
         return
-    library = next(destination.rglob("libsimcast.so.*")).parent
-    ran = run([str(program), str(scratch)], env={**os.environ, "LD_LIBRARY_PATH": str(library)},
-              timeout=30)
+    environment = {**os.environ,
+                   "LD_LIBRARY_PATH": str(next(destination.rglob("libsimcast.so.*")).parent)}
+    ran = run([str(programs["consumer"]), str(scratch)], env=environment, timeout=30)
     results.expect("a consumer runs", (ran.returncode, ran.stdout) == (0, "hello\n"),
+                   f"exit code {ran.returncode}, said {ran.stdout!r}")
+    with subprocess.Popen([programs["camera"], scratch], env=environment) as camera:
+        ran = run([str(programs["watch"]), str(scratch)], env=environment, timeout=30)
+        camera.kill()
+    seen = re.findall(r"^frame (\d+) is 640x480, its first byte (\d+)$", ran.stdout, re.MULTILINE)
+    results.expect("the documented camera is watched",
+                   len(seen) == 10 and all(int(frame) % 256 == int(byte) for frame, byte in seen),
                    f"exit code {ran.returncode}, said {ran.stdout!r}")
 
 
