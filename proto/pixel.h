@@ -20,8 +20,9 @@
 #define PIXEL_BGRA PIXEL_FOURCC('A', 'R', '2', '4')  /* DRM_FORMAT_ARGB8888: B, G, R, A */
 #define PIXEL_NV12 PIXEL_FOURCC('N', 'V', '1', '2')  /* Y plane, then interleaved Cb, Cr */
 #define PIXEL_GREY PIXEL_FOURCC('R', '8', ' ', ' ')  /* DRM_FORMAT_R8 */
-#define PIXEL_DEPTH PIXEL_FOURCC('R', '3', '2', 'F') /* one 32-bit float; DRM has no name for it   \
-                                                      */
+#define PIXEL_DEPTH                                                                                \
+    PIXEL_FOURCC('R', '3', '2', 'F') /* one 32-bit float; DRM has no name for it                   \
+                                      */
 
 /* Bytes of one pixel in the first plane; 0 for a fourcc that simcast does not know. */
 unsigned pixel_bytes(uint32_t fourcc);

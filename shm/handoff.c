@@ -13,11 +13,8 @@
 #include <ctype.h>
 
 static const char *const kind_suffixes[RING_KIND_COUNT] = {
-    [RING_KIND_FRAMES] = "frames",
-    [RING_KIND_PACKETS] = "packets",
-    [RING_KIND_STATE] = "state",
-    [RING_KIND_ACTIONS] = "actions",
-    [RING_KIND_GATE] = "gate",
+    [RING_KIND_FRAMES] = "frames",   [RING_KIND_PACKETS] = "packets", [RING_KIND_STATE] = "state",
+    [RING_KIND_ACTIONS] = "actions", [RING_KIND_GATE] = "gate",
 };
 
 static bool stream_name_is_valid(const char *stream)

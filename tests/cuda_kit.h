@@ -18,8 +18,9 @@
 #include "tests/fake_cuda/fake_cuda.h"
 #include "tests/support.h"
 
-#define PAYLOAD_BYTES 700001 /* no multiple of anything; all slots are more than the granularity   \
-                              */
+#define PAYLOAD_BYTES                                                                              \
+    700001 /* no multiple of anything; all slots are more than the granularity                     \
+            */
 
 static char dir[SUPPORT_PATH_BYTES];
 
