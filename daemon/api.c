@@ -31,19 +31,22 @@ void api_write_streams(FILE *file, const struct api_stream *stream)
 
 static void write_client(FILE *file, const struct client *client, int64_t now_ns)
 {
-    fprintf(file,
-            "{\"id\":%" PRIu32 ",\"kind\":\"%s\",\"address\":\"%s\",\"connected_s\":%" PRId64
-            ",\"frames\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"missed\":%" PRIu64
-            ",\"in_step\":%s,\"queued\":%zu}",
-            client->id, http_stream_name(client->kind), client->address,
-            (now_ns - client->connected_ns) / NS_PER_S, client->frames, client->frame_bytes,
-            client->missed_total, client->in_step ? "true" : "false", client->outbox.count);
+    fprintf(
+        file,
+        "{\"id\":%" PRIu32
+        ",\"kind\":\"%s\",\"role\":\"%s\",\"name\":\"%s\",\"address\":\"%s\",\"connected_s\":%" PRId64
+        ",\"frames\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"missed\":%" PRIu64
+        ",\"in_step\":%s,\"queued\":%zu}",
+        client->id, http_stream_name(client->kind), auth_role_name(client->role), client->name,
+        client->address, (now_ns - client->connected_ns) / NS_PER_S, client->frames,
+        client->frame_bytes, client->missed_total, client->in_step ? "true" : "false",
+        client->outbox.count);
 }
 
 void api_write_clients(FILE *file, const struct fanout *fanout, int64_t now_ns)
 {
     fputs("{\"clients\":[", file);
-    for (unsigned i = 0; i < fanout_clients(fanout); i++) {
+    for (unsigned i = 0; i < fanout_connections(fanout); i++) {
         if (i > 0)
             fputs(",\n", file);
         write_client(file, fanout_client(fanout, i), now_ns);

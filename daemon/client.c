@@ -23,6 +23,7 @@ int client_init(struct client *client, struct ws_peer *peer, enum client_kind ki
 void client_fini(struct client *client)
 {
     outbox_fini(&client->outbox);
+    explicit_bzero(client->token, sizeof(client->token));
 }
 
 void client_set_ready(struct client *client, int64_t now_ns, struct counters *counters)
@@ -143,7 +144,7 @@ void client_give_up(struct client *client)
 
 void client_send(struct client *client, struct message *message, struct counters *counters)
 {
-    if (client->kind > CLIENT_V2)
+    if (client->kind > CLIENT_V2 || client->held)
         return;
     if (!client->ready || client->outbox.count > 0 || ws_peer_busy(client->peer)) {
         counters->telemetry_dropped += outbox_push(&client->outbox, message);

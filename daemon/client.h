@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/auth.h"
 #include "daemon/counters.h"
 #include "daemon/http_stream.h"
 #include "daemon/outbox.h"
@@ -49,6 +50,13 @@ struct client {
     int64_t displayed_ns; /* when that frame came here */
     struct outbox outbox;
     size_t index; /* its place in the fan-out's list */
+    bool held;    /* it gets nothing yet; see fanout_hold */
+    /* access.c's: */
+    enum auth_role role; /* AUTH_NONE: no tokens are in use, or none was shown yet */
+    char name[AUTH_NAME_BYTES];
+    char token[AUTH_TOKEN_BYTES];
+    double allowance; /* commands that it may send now */
+    int64_t allowance_ns;
 };
 
 /* Embed it. Errors: -ENOMEM. */

@@ -64,6 +64,30 @@ static const struct key keys[] = {
      AT(allowed_origins),
      .value = "",
      .help = "other sites whose pages may connect, e.g. https://a.example, comma-separated"},
+    {.file = {"", "allowed_hosts"},
+     .flag = "allowed-hosts",
+     .environment = "SIMCAST_ALLOWED_HOSTS",
+     AT(allowed_hosts),
+     .value = "",
+     .help = "names that browsers may call this server by, besides numbers and localhost"},
+    {.file = {"", "token_file"},
+     .flag = "token-file",
+     .environment = "SIMCAST_TOKEN_FILE",
+     AT(token_file),
+     .value = "",
+     .help = "who may watch and who may command: lines of ROLE NAME TOKEN"},
+    {.file = {"", "tls_cert"},
+     .flag = "tls-cert",
+     .environment = "SIMCAST_TLS_CERT",
+     AT(tls_cert),
+     .value = "",
+     .help = "certificate chain, PEM; serves https and wss"},
+    {.file = {"", "tls_key"},
+     .flag = "tls-key",
+     .environment = "SIMCAST_TLS_KEY",
+     AT(tls_key),
+     .value = "",
+     .help = "its private key, PEM"},
     {.file = {"", "log_level"},
      .flag = "log-level",
      .environment = "SIMCAST_LOG_LEVEL",
@@ -163,6 +187,35 @@ static const struct key keys[] = {
      AT(telemetry_queue),
      .value = "64",
      .help = "messages kept for a client that reads slowly; the oldest are dropped"},
+
+    {.file = {"limits", "clients"},
+     .flag = "clients-max",
+     .environment = "SIMCAST_CLIENTS_MAX",
+     RANGE(1, 30000),
+     AT(clients_max),
+     .value = "1000",
+     .help = "clients at the same time"},
+    {.file = {"limits", "clients_per_address"},
+     .flag = "clients-per-address",
+     .environment = "SIMCAST_CLIENTS_PER_ADDRESS",
+     RANGE(0, 30000),
+     AT(clients_per_address),
+     .value = "0",
+     .help = "of these from one address; 0: no limit, as behind a proxy"},
+    {.file = {"limits", "operator_slots"},
+     .flag = "operator-slots",
+     .environment = "SIMCAST_OPERATOR_SLOTS",
+     RANGE(0, 1000),
+     AT(operator_slots),
+     .value = "4",
+     .help = "of the clients, kept free of viewers when tokens are in use"},
+    {.file = {"limits", "commands_per_s"},
+     .flag = "commands-per-s",
+     .environment = "SIMCAST_COMMANDS_PER_S",
+     RANGE(1, 100000),
+     AT(commands_per_s),
+     .value = "50",
+     .help = "commands of one client; a stop is never counted"},
 
     {.file = {"gate", "hold_ms"},
      .flag = "gate-hold-ms",
@@ -462,11 +515,16 @@ static int check_whole(const struct config *config, char *error)
                  config->listen);
         return -EINVAL;
     }
-    if (!loopback && !config->insecure) {
+    if ((config->tls_cert[0] == '\0') != (config->tls_key[0] == '\0')) {
+        snprintf(error, CONFIG_ERROR_BYTES, "tls_cert and tls_key: one without the other");
+        return -EINVAL;
+    }
+    if (!loopback && !config->insecure &&
+        (config->token_file[0] == '\0' || config->tls_cert[0] == '\0')) {
         snprintf(error, CONFIG_ERROR_BYTES,
-                 "listen: %.80s can be reached from other machines and nobody has to log in; use "
-                 "127.0.0.1, or add --insecure (SIMCAST_INSECURE=1) if everybody who can reach it "
-                 "may drive the robot",
+                 "listen: %.80s can be reached from other machines, so it needs --token-file, "
+                 "--tls-cert and --tls-key; or use 127.0.0.1, or add --insecure "
+                 "(SIMCAST_INSECURE=1) if everybody who can reach it may drive the robot",
                  config->listen);
         return -EINVAL;
     }

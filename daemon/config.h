@@ -25,6 +25,10 @@ struct config {
     bool insecure;                           /* other addresses than loopback are allowed */
     char web_dir[CONFIG_TEXT_BYTES];         /* "": the installed viewer */
     char allowed_origins[CONFIG_TEXT_BYTES]; /* "https://a.example, ...": beside the own one */
+    char allowed_hosts[CONFIG_TEXT_BYTES];   /* "robot.example, ...": beside numbers, localhost */
+    char token_file[CONFIG_TEXT_BYTES];      /* "": everybody is an operator */
+    char tls_cert[CONFIG_TEXT_BYTES];
+    char tls_key[CONFIG_TEXT_BYTES];
     enum log_level log_level;
     char ipc_dir[CONFIG_TEXT_BYTES];
     char stream[CONFIG_TEXT_BYTES];
@@ -40,6 +44,11 @@ struct config {
     char telemetry_subjects[CONFIG_TEXT_BYTES]; /* patterns, comma-separated */
     uint32_t telemetry_bytes_max;
     uint32_t telemetry_queue; /* messages held for a slow client */
+
+    uint32_t clients_max;
+    uint32_t clients_per_address; /* 0: no limit */
+    uint32_t operator_slots;
+    uint32_t commands_per_s;
 
     uint32_t gate_hold_ms;
     uint32_t gate_estop_ms;

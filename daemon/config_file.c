@@ -18,7 +18,7 @@
 
 #include "daemon/config.h"
 
-#define FIELDS_MAX 64
+#define FIELDS_MAX 96
 #define TEXT_BYTES_MAX 4096
 
 struct layout {

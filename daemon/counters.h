@@ -17,11 +17,16 @@ struct counters {
     uint64_t packets_lost;      /* overwritten before they were read */
 
     uint64_t clients_accepted;
-    uint64_t clients_refused;  /* wrong path or origin */
-    uint64_t messages_ignored; /* text, or a type that nobody knows */
+    uint64_t clients_refused;      /* wrong origin or host */
+    uint64_t clients_unauthorized; /* no token, or a wrong one */
+    uint64_t clients_over_limit;   /* too many of them */
+    uint64_t clients_expelled;     /* talked too much, or their token was taken back */
+    uint64_t messages_ignored;     /* text, or a type that nobody knows */
 
     uint64_t commands_passed;
-    uint64_t commands_refused; /* answered to the sender with a reason */
+    uint64_t commands_refused;   /* answered to the sender with a reason */
+    uint64_t commands_forbidden; /* of these: by role or lease */
+    uint64_t commands_over_rate; /* of these */
     uint64_t commands_malformed_on_bus;
     uint64_t motion_countered; /* foreign motion answered with a zero command */
 

@@ -12,6 +12,7 @@ struct fanout {
     struct fanout_config config;
     struct client **clients;
     size_t count;
+    size_t held; /* of these */
     size_t capacity;
     size_t first; /* who is served first moves on by one per packet */
     bool streaming;
@@ -72,10 +73,23 @@ struct client *fanout_join(struct fanout *fanout, struct ws_peer *peer, enum cli
     return client;
 }
 
+void fanout_hold(struct fanout *fanout, struct client *client)
+{
+    fanout->held += !client->held;
+    client->held = true;
+}
+
+void fanout_admit(struct fanout *fanout, struct client *client)
+{
+    fanout->held -= client->held;
+    client->held = false;
+}
+
 void fanout_leave(struct fanout *fanout, struct client *client)
 {
     struct client *last = fanout->clients[--fanout->count];
 
+    fanout_admit(fanout, client);
     fanout->clients[client->index] = last;
     last->index = client->index;
     client_fini(client);
@@ -84,7 +98,7 @@ void fanout_leave(struct fanout *fanout, struct client *client)
 
 bool fanout_heard(struct fanout *fanout, struct client *client, int64_t now_ns)
 {
-    if (client->ready || client->ended)
+    if (client->ready || client->ended || client->held)
         return false;
     client_set_ready(client, now_ns, fanout->config.counters);
     return true;
@@ -96,7 +110,8 @@ unsigned fanout_tick(struct fanout *fanout, int64_t now_ns)
 
     for (size_t i = 0; i < fanout->count; i++) {
         struct client *client = fanout->clients[i];
-        if (!client->ready && now_ns - client->connected_ns >= fanout->config.ready_delay_ns)
+        if (!client->ready && !client->held &&
+            now_ns - client->connected_ns >= fanout->config.ready_delay_ns)
             ready += fanout_heard(fanout, client, now_ns);
         if (client->kind > CLIENT_V2 && !client->started && !client->ended &&
             now_ns - client->connected_ns >= fanout->config.patience_ns)
@@ -122,7 +137,7 @@ bool fanout_packet(struct fanout *fanout, const struct packet *packet, int64_t n
         client_offer(fanout->clients[at], packet, now_ns, counters);
     }
     fanout->first++;
-    return broke && fanout->count > 0;
+    return broke && fanout_clients(fanout) > 0;
 }
 
 void fanout_drained(struct fanout *fanout, struct client *client)
@@ -184,10 +199,15 @@ int fanout_clock(struct fanout *fanout, struct client *client, const uint8_t *re
 
 unsigned fanout_clients(const struct fanout *fanout)
 {
+    return (unsigned)(fanout->count - fanout->held);
+}
+
+unsigned fanout_connections(const struct fanout *fanout)
+{
     return (unsigned)fanout->count;
 }
 
-const struct client *fanout_client(const struct fanout *fanout, unsigned at)
+struct client *fanout_client(const struct fanout *fanout, unsigned at)
 {
     return fanout->clients[at];
 }

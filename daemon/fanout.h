@@ -59,10 +59,17 @@ int fanout_telemetry_to(struct fanout *fanout, struct client *client, const char
 int fanout_clock(struct fanout *fanout, struct client *client, const uint8_t *request,
                  size_t request_bytes, int64_t now_ns);
 
+/* The new client gets nothing, and does not count as one, until it is admitted. */
+void fanout_hold(struct fanout *fanout, struct client *client);
+void fanout_admit(struct fanout *fanout, struct client *client);
+
 unsigned fanout_clients(const struct fanout *fanout);
 
-/* The client at a place, 0 to fanout_clients - 1; valid until the next join or leave. */
-const struct client *fanout_client(const struct fanout *fanout, unsigned at);
+/* Those that are held included. */
+unsigned fanout_connections(const struct fanout *fanout);
+
+/* The client at a place, 0 to fanout_connections - 1; valid until the next join or leave. */
+struct client *fanout_client(const struct fanout *fanout, unsigned at);
 
 /* The one codec that all of them need; VIDEO_CODEC_NONE: they take any, or need different ones. */
 enum video_codec fanout_codec_needed(const struct fanout *fanout);

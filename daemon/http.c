@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <arpa/inet.h>
 #include <strings.h>
 
 #define TYPE_JSON "application/json"
@@ -16,11 +17,14 @@ static const struct {
     unsigned status;
     const char *text;
 } errors[] = {
+    {401, "401: show a token: Authorization: Bearer TOKEN\n"},
     {403, "403: pages of that origin may not connect; see allowed_origins\n"},
     {404, "404: there is nothing here\n"},
     {405, "405: only GET\n"},
+    {421, "421: simcastd is not known by that name; see allowed_hosts\n"},
     {426, "426: this path speaks WebSocket\n"},
-    {503, "503: simcastd is stopping\n"},
+    {429, "429: too many connections from this address; see limits.clients_per_address\n"},
+    {503, "503: no room for more, or simcastd is stopping; try again later\n"},
 };
 
 void http_error(unsigned status, struct http_response *ret_response)
@@ -181,4 +185,30 @@ bool http_origin_allowed(const char *origin, const char *host, const char *allow
     if (authority && host[0] != '\0' && strcasecmp(authority + 3, host) == 0)
         return true;
     return listed(origin, allowed);
+}
+
+static bool is_number(const char *host)
+{
+    struct in6_addr address;
+
+    return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
+}
+
+bool http_host_allowed(const char *host, const char *allowed, bool loopback)
+{
+    char name[256];
+    size_t length = host[0] == '[' ? strcspn(host, "]") : strcspn(host, ":");
+
+    if (host[0] == '\0' || (!loopback && allowed[0] == '\0'))
+        return true;
+    if (host[0] == '[') {
+        host++;
+        length--;
+    }
+    if (length == 0 || length >= sizeof(name))
+        return false;
+    memcpy(name, host, length);
+    name[length] = '\0';
+    return strcasecmp(name, "localhost") == 0 || is_number(name) || listed("*", allowed) ||
+           listed(name, allowed);
 }

@@ -24,6 +24,8 @@ struct http_request {
     const char *query;
     const char *origin;
     const char *host;
+    const char *authorization; /* never logged */
+    const char *address;       /* of the peer */
 };
 
 /* The state that /health, /healthz and /readyz tell of. Strings are borrowed for the call. */
@@ -60,7 +62,7 @@ void http_get(const struct http_request *request, const struct http_health *heal
               const struct web_files *files, char buffer[HTTP_BODY_BYTES],
               struct http_response *ret_response);
 
-/* The answer for a status alone: 403, 404, 405, 426, 503. */
+/* The answer for a status alone: 401, 403, 404, 405, 421, 426, 429, 503. */
 void http_error(unsigned status, struct http_response *ret_response);
 
 /*
@@ -69,5 +71,14 @@ void http_error(unsigned status, struct http_response *ret_response);
  * not a page, and may.
  */
 bool http_origin_allowed(const char *origin, const char *host, const char *allowed);
+
+/*
+ * Whether a request may name us `host` (with or without port). A page of another site can reach us
+ * under a name of its own that it lets point here (DNS rebinding); an address as a number cannot be
+ * such a name. `loopback`: besides those in `allowed` (comma-separated, "*" for any) only numbers
+ * and "localhost" go. Otherwise this holds as soon as `allowed` is not empty. An absent host ("")
+ * is a program.
+ */
+bool http_host_allowed(const char *host, const char *allowed, bool loopback);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/access.h"
 #include "proto/command.h"
 #include "proto/telemetry.h"
 #include "proto/viewer.h"
@@ -203,6 +204,22 @@ static int pass_on(struct relay *relay, const struct command *command, const cha
     return error;
 }
 
+/* Why the client may not give this command now; NULL: it may. A stop always passes. */
+static const char *forbid(struct relay *relay, struct client *client, enum command_action action,
+                          int64_t now_ns)
+{
+    struct access *access = relay->config.access;
+
+    if (!access || action == COMMAND_ESTOP)
+        return NULL;
+    if (!access_rate(access, client, now_ns))
+        return "too many commands";
+    const char *reason = access_command(access, client, action);
+    if (reason)
+        relay->config.counters->commands_forbidden++;
+    return reason;
+}
+
 static void client_command(struct relay *relay, struct client *client, const char *json,
                            size_t json_bytes, int64_t now_ns)
 {
@@ -212,6 +229,11 @@ static void client_command(struct relay *relay, struct client *client, const cha
     if (command_parse(json, json_bytes, &command, &reason) < 0) {
         bool known = command_identify(json, json_bytes, &command) == 0;
         refuse(relay, client, known ? command_name(command.action) : "unknown", &command, reason);
+        return;
+    }
+    const char *forbidden = forbid(relay, client, command.action, now_ns);
+    if (forbidden) {
+        refuse(relay, client, command_name(command.action), &command, forbidden);
         return;
     }
     struct gate_actions actions = ask_gate(relay, client, &command, now_ns);

@@ -24,11 +24,14 @@
 
 struct relay;
 
+struct access;
+
 /* All pointers are borrowed. */
 struct relay_config {
     struct bus *bus;
     struct fanout *fanout;
     struct source *source;
+    struct access *access; /* NULL: everybody may do everything */
     struct counters *counters;
     struct ring_producer *gate_ring; /* NULL: none */
     struct gate_config gate;

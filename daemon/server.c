@@ -24,7 +24,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bus/bus.h"
+#include "daemon/access.h"
 #include "daemon/api.h"
+#include "daemon/auth.h"
 #include "daemon/config_paths.h"
 #include "daemon/fanout.h"
 #include "daemon/http.h"
@@ -76,6 +78,8 @@ struct server {
     uint32_t height;
     bool stopping;
     char http_body[HTTP_BODY_BYTES];
+    struct auth *auth; /* NULL: no tokens */
+    struct access access;
     char *page; /* an answer that is longer; freed with the next */
 };
 
@@ -157,11 +161,24 @@ static const char *source_name(const struct server *server, int64_t now_ns)
     return names[source_state(server->source, now_ns)];
 }
 
+/* Ends those who may not be here any more. */
+static void expel(struct server *server, int64_t now_ns)
+{
+    for (unsigned i = 0; i < fanout_connections(server->fanout); i++) {
+        struct client *client = fanout_client(server->fanout, i);
+        if (access_expired(client, now_ns)) {
+            server->counters.clients_unauthorized++;
+            ws_peer_close(client->peer, WS_CLOSE_VIOLATION);
+        }
+    }
+}
+
 static void on_second(struct server *server, int64_t now_ns)
 {
     uint64_t frames = server->counters.frames_broadcast;
 
     relay_second(server->relay);
+    server->counters.clients_expelled += ws_expel_floods(server->ws);
     sd_notifyf(0, "STATUS=%u clients, %" PRIu64 " frames/s from %s, gate %s, bus %s",
                fanout_clients(server->fanout), frames - server->frames_before,
                source_name(server, now_ns), gate_mode_name(relay_gate(server->relay)->mode),
@@ -176,6 +193,7 @@ static void on_tick(void *data)
     int64_t now_ns = clock_now_ns();
 
     relay_tick(server->relay, now_ns);
+    expel(server, now_ns);
     ws_tick(server->ws);
     ping_watchdog(server, now_ns);
     if (!server->stopping)
@@ -193,6 +211,51 @@ static void on_farewell(void *data)
     loop_stop(server->loop);
 }
 
+static struct ws_tls tls_files(const struct server *server)
+{
+    return (struct ws_tls){
+        .certificate_path = server->config->tls_cert,
+        .key_path = server->config->tls_key,
+    };
+}
+
+/* Clients whose token is gone are gone, too. */
+static void reload_tokens(struct server *server)
+{
+    char fault[AUTH_ERROR_BYTES];
+    struct auth *former = server->auth;
+
+    if (server->config->token_file[0] == '\0')
+        return;
+    if (auth_load(server->config->token_file, &server->auth, fault) < 0) {
+        log_error("%s; the former tokens stay in force", fault);
+        return;
+    }
+    access_reload(&server->access, server->auth);
+    auth_free(former);
+    for (unsigned i = 0; i < fanout_connections(server->fanout); i++) {
+        struct client *client = fanout_client(server->fanout, i);
+        if (!access_revoked(&server->access, client))
+            continue;
+        server->counters.clients_expelled++;
+        ws_peer_close(client->peer, WS_CLOSE_VIOLATION);
+    }
+}
+
+static void reload(struct server *server)
+{
+    const struct ws_tls tls = tls_files(server);
+
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_now_ns() / NS_PER_US);
+    reload_tokens(server);
+    if (tls.certificate_path[0] != '\0' && ws_reload_tls(server->ws, &tls) < 0)
+        log_error("cannot use %s with %s; the former certificate stays in force",
+                  tls.certificate_path, tls.key_path);
+    log_info("reloaded: the tokens, the certificate and its key. Everything else, such as listen, "
+             "bus_url and limits, needs a restart");
+    sd_notify(0, "READY=1");
+}
+
 /* Clients get a close frame and a second to answer it. */
 static void on_signal(void *data)
 {
@@ -201,6 +264,10 @@ static void on_signal(void *data)
 
     if (read(server->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
         return;
+    if (info.ssi_signo == SIGHUP) {
+        reload(server);
+        return;
+    }
     if (server->stopping) {
         loop_stop(server->loop);
         return;
@@ -215,7 +282,16 @@ static void on_signal(void *data)
         loop_stop(server->loop);
 }
 
-static void *on_open(void *data, struct ws_peer *peer, enum client_kind kind)
+/* Serves a client that is let in. */
+static void welcome(struct server *server, struct client *client, int64_t now_ns)
+{
+    relay_client_joined(server->relay, client, now_ns);
+    if (client->kind > CLIENT_V2 && fanout_heard(server->fanout, client, now_ns))
+        relay_client_ready(server->relay, now_ns);
+}
+
+static void *on_open(void *data, struct ws_peer *peer, enum client_kind kind,
+                     const char *authorization)
 {
     struct server *server = data;
     int64_t now_ns = clock_now_ns();
@@ -226,10 +302,36 @@ static void *on_open(void *data, struct ws_peer *peer, enum client_kind kind)
     if (!client)
         return NULL;
     ws_peer_address(peer, client->address, sizeof(client->address));
-    relay_client_joined(server->relay, client, now_ns);
-    if (kind > CLIENT_V2 && fanout_heard(server->fanout, client, now_ns))
-        relay_client_ready(server->relay, now_ns);
+    if (access_join(&server->access, client, authorization) < 0) {
+        fanout_leave(server->fanout, client);
+        return NULL;
+    }
+    if (!client->held)
+        welcome(server, client, now_ns);
     return client;
+}
+
+/* Whether a message is for the relay; what concerns the right to be here ends here. */
+static bool admit_message(struct server *server, struct client *client, const uint8_t *bytes,
+                          size_t size)
+{
+    switch (access_message(&server->access, client, bytes, size)) {
+    case ACCESS_OK:
+        return true;
+    case ACCESS_WELCOME:
+        welcome(server, client, clock_now_ns());
+        return false;
+    case ACCESS_IGNORED:
+        server->counters.messages_ignored++;
+        return false;
+    case ACCESS_VIOLATION:
+        ws_peer_close(client->peer, WS_CLOSE_VIOLATION);
+        return false;
+    case ACCESS_FULL:
+        ws_peer_close(client->peer, WS_CLOSE_TRY_LATER);
+        return false;
+    }
+    return false;
 }
 
 static void on_message(void *data, void *client, const uint8_t *bytes, size_t size, bool text)
@@ -237,6 +339,8 @@ static void on_message(void *data, void *client, const uint8_t *bytes, size_t si
     struct server *server = data;
     int64_t now_ns = clock_now_ns();
 
+    if (!text && !admit_message(server, client, bytes, size))
+        return;
     if (fanout_heard(server->fanout, client, now_ns))
         relay_client_ready(server->relay, now_ns);
     if (text)
@@ -256,6 +360,7 @@ static void on_close(void *data, void *client)
 {
     struct server *server = data;
 
+    access_leave(&server->access, client);
     fanout_leave(server->fanout, client);
     relay_clients_changed(server->relay, clock_now_ns());
 }
@@ -294,6 +399,15 @@ static const struct page {
     {"/api/v1/streams", "application/json", write_streams},
     {"/api/v1/clients", "application/json", write_clients},
 };
+
+static bool is_page(const char *path)
+{
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        if (strcmp(path, pages[i].path) == 0)
+            return true;
+    }
+    return false;
+}
 
 static void respond_page(struct server *server, const struct page *page,
                          struct http_response *ret_response)
@@ -344,8 +458,15 @@ static void on_get(void *data, const struct http_request *request,
 {
     struct server *server = data;
 
-    if (server->stopping) {
-        http_error(503, ret_response);
+    enum client_kind kind;
+    bool stream = http_stream_kind(request->path, request->query, &kind) == 0;
+    unsigned status =
+        access_request(&server->access, request, stream, !stream && !is_page(request->path));
+
+    if (server->stopping)
+        status = 503;
+    if (status != 0) {
+        http_error(status, ret_response);
         return;
     }
     for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
@@ -361,10 +482,7 @@ static unsigned on_may_connect(void *data, const struct http_request *request)
 {
     struct server *server = data;
 
-    if (http_origin_allowed(request->origin, request->host, server->config->allowed_origins))
-        return 0;
-    server->counters.clients_refused++;
-    return 403;
+    return access_request(&server->access, request, true, true);
 }
 
 static int open_signals(struct server *server)
@@ -374,10 +492,22 @@ static int open_signals(struct server *server)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, &server->old_signals);
     signal(SIGPIPE, SIG_IGN);
     server->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     return server->signal_fd < 0 ? -errno : 0;
+}
+
+static int open_tokens(struct server *server)
+{
+    char fault[AUTH_ERROR_BYTES];
+
+    if (server->config->token_file[0] == '\0' ||
+        auth_load(server->config->token_file, &server->auth, fault) == 0)
+        return 0;
+    log_error("%s", fault);
+    return -EINVAL;
 }
 
 static int open_listener(struct server *server)
@@ -484,11 +614,26 @@ static int open_relay(struct server *server)
     if (error < 0)
         return error;
     open_gate_ring(server);
+    bool loopback = true;
+    listen_parse(config->listen, &loopback);
+    server->access = (struct access){
+        .auth = server->auth,
+        .fanout = server->fanout,
+        .counters = &server->counters,
+        .allowed_origins = config->allowed_origins,
+        .allowed_hosts = config->allowed_hosts,
+        .loopback = loopback,
+        .clients_max = config->clients_max,
+        .clients_per_address = config->clients_per_address,
+        .operator_slots = config->operator_slots,
+        .commands_per_s = config->commands_per_s,
+    };
     struct relay_config relay = {
         .bus = server->bus,
         .gate_ring = server->gate_ring,
         .fanout = server->fanout,
         .source = server->source,
+        .access = &server->access,
         .counters = &server->counters,
         .gate = gate_config_transport,
         .keyframe_coalesce_ns = config->keyframe_coalesce_ms * NS_PER_MS,
@@ -528,12 +673,17 @@ static int open_ws(struct server *server)
         .get = on_get,
         .may_connect = on_may_connect,
     };
+    const struct ws_tls tls = tls_files(server);
     int error = loop_create(&server->loop);
 
     if (error == 0)
-        error = ws_create(server->loop, &handler, &server->ws);
+        error = ws_create(server->loop, &handler, &tls, &server->ws);
     if (error == -ENOTSUP)
         log_error("libwebsockets cannot use libev; install libwebsockets-evlib-ev");
+    else if (error == -EINVAL)
+        log_error(
+            "tls_cert and tls_key: cannot use %s with %s; both must be PEM and fit each other",
+            tls.certificate_path, tls.key_path);
     else if (error < 0)
         log_error("cannot start the WebSocket server: %s", strerror(-error));
     return error;
@@ -562,8 +712,8 @@ static int open_watches(struct server *server)
 static int server_open(struct server *server)
 {
     static int (*const steps[])(struct server *) = {
-        open_signals, open_listener, open_source, open_bus,
-        open_relay,   load_files,    open_ws,     open_watches,
+        open_signals, open_tokens, open_listener, open_source,  open_bus,
+        open_relay,   load_files,  open_ws,       open_watches,
     };
 
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -587,6 +737,7 @@ static void server_close(struct server *server)
     loop_destroy(server->loop);
     web_files_free(server->files);
     free(server->page);
+    auth_free(server->auth);
     relay_destroy(server->relay);
     fanout_destroy(server->fanout);
     ring_producer_close(server->gate_ring);
@@ -607,10 +758,11 @@ static void announce(struct server *server)
     bool loopback = true;
 
     listen_parse(config->listen, &loopback);
-    if (!loopback)
-        log_warning("everybody who can reach %s may watch and drive: there is no login yet",
+    if (!loopback && !server->auth)
+        log_warning("everybody who can reach %s may watch and drive: no token_file is set",
                     config->listen);
-    log_info("serving http://%.*s:%d/ (stream '%s' in %s)", (int)(port - config->listen),
+    log_info("serving %s://%.*s:%d/ (stream '%s' in %s)",
+             config->tls_cert[0] != '\0' ? "https" : "http", (int)(port - config->listen),
              config->listen, listen_port(server->listen_fd), config->stream, config->ipc_dir);
     if (sd_watchdog_enabled(0, &watchdog_us) > 0)
         server->watchdog_ns = (int64_t)watchdog_us * NS_PER_US / 3;

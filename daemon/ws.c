@@ -24,12 +24,15 @@
 #include <netdb.h>
 
 #include "base/log.h"
+#include "daemon/tcp_received.h"
 #include "proto/viewer.h"
 
 #define HEADER_BYTES_MAX 2048u
 #define PATH_BYTES_MAX 256
 #define QUERY_BYTES_MAX 256
 #define ORIGIN_BYTES_MAX 512
+#define AUTHORIZATION_BYTES_MAX 256
+#define ADDRESS_BYTES 64
 #define HANDSHAKE_SECONDS 5
 /* Requests whose headers are held: while they are being read, and as long as a stream over HTTP. */
 #define HEADER_POOL 2048
@@ -42,6 +45,7 @@ struct session {
     unsigned close_status; /* close with this as soon as it is writable; 0: stay */
     bool http;             /* a stream over plain HTTP */
     bool broken;           /* nothing can be sent any more */
+    uint64_t inbound;      /* bytes that ever came, as of the last look */
     size_t received;
     uint8_t message[WS_MESSAGE_BYTES_MAX];
 };
@@ -120,6 +124,11 @@ static int add_headers(struct lws *wsi, const struct http_response *response, ui
     if (response->status == HTTP_STATUS_METHOD_NOT_ALLOWED &&
         add_header(wsi, "allow:", "GET, HEAD", at, end))
         return -1;
+    if (response->status == 401 && add_header(wsi, "www-authenticate:", "Bearer", at, end))
+        return -1;
+    if ((response->status == 429 || response->status == 503) &&
+        add_header(wsi, "retry-after:", "1", at, end))
+        return -1;
     if (response->status == 426 && add_header(wsi, "upgrade:", "websocket", at, end))
         return -1;
     return lws_finalize_http_header(wsi, at, end);
@@ -148,6 +157,8 @@ struct request {
     char query[QUERY_BYTES_MAX];
     char origin[ORIGIN_BYTES_MAX];
     char host[ORIGIN_BYTES_MAX];
+    char authorization[AUTHORIZATION_BYTES_MAX];
+    char address[ADDRESS_BYTES];
 };
 
 /* The parts of a query, joined by '&' as they came. */
@@ -172,7 +183,14 @@ static bool query_text(struct lws *wsi, char *text, int text_bytes)
 static unsigned read_request(struct lws *wsi, bool head, struct request *ret)
 {
     ret->at = (struct http_request){
-        .path = ret->path, .query = ret->query, .origin = ret->origin, .host = ret->host};
+        .path = ret->path,
+        .query = ret->query,
+        .origin = ret->origin,
+        .host = ret->host,
+        .authorization = ret->authorization,
+        .address = ret->address,
+    };
+    ws_peer_address((struct ws_peer *)wsi, ret->address, sizeof(ret->address));
     if (!header_text(wsi, head ? WSI_TOKEN_HEAD_URI : WSI_TOKEN_GET_URI, ret->path,
                      sizeof(ret->path)) ||
         !query_text(wsi, ret->query, sizeof(ret->query)))
@@ -180,6 +198,9 @@ static unsigned read_request(struct lws *wsi, bool head, struct request *ret)
     if (!header_text(wsi, WSI_TOKEN_ORIGIN, ret->origin, sizeof(ret->origin)) ||
         !header_text(wsi, WSI_TOKEN_HOST, ret->host, sizeof(ret->host)))
         return 403;
+    if (!header_text(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, ret->authorization,
+                     sizeof(ret->authorization)))
+        return 401;
     return 0;
 }
 
@@ -252,7 +273,12 @@ static int on_open(struct ws *ws, struct lws *wsi, struct session *session, enum
         ws->sessions->previous = session;
     ws->sessions = session;
     ws->peers++;
-    session->client = ws->handler.open(ws->handler.data, (struct ws_peer *)wsi, kind);
+    char authorization[AUTHORIZATION_BYTES_MAX];
+    if (!header_text(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization, sizeof(authorization)))
+        authorization[0] = '\0';
+    session->client =
+        ws->handler.open(ws->handler.data, (struct ws_peer *)wsi, kind, authorization);
+    explicit_bzero(authorization, sizeof(authorization));
     if (session->client)
         return 0;
     on_close(ws, session);
@@ -367,9 +393,11 @@ static unsigned raise_descriptor_limit(void)
     return (unsigned)limit.rlim_cur;
 }
 
-int ws_create(struct loop *loop, const struct ws_handler *handler, struct ws **ret_ws)
+int ws_create(struct loop *loop, const struct ws_handler *handler, const struct ws_tls *tls,
+              struct ws **ret_ws)
 {
     void *loops[] = {loop_native(loop)};
+    bool secure = tls->certificate_path[0] != '\0';
     struct ws *ws = calloc(1, sizeof(*ws));
 
     if (!ws)
@@ -386,20 +414,34 @@ int ws_create(struct loop *loop, const struct ws_handler *handler, struct ws **r
         .timeout_secs_ah_idle = HANDSHAKE_SECONDS,
         .user = ws,
         .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
-                   LWS_SERVER_OPTION_VALIDATE_UTF8,
+                   LWS_SERVER_OPTION_VALIDATE_UTF8 |
+                   (secure ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0),
     };
     ws->context = lws_create_context(&info);
     if (!ws->context) {
         free(ws);
         return -ENOTSUP;
     }
+    if (secure) {
+        info.ssl_cert_filepath = tls->certificate_path;
+        info.ssl_private_key_filepath = tls->key_path;
+        info.alpn = "http/1.1";
+    }
     ws->vhost = lws_create_vhost(ws->context, &info);
     if (!ws->vhost) {
         ws_destroy(ws);
-        return -ENOMEM;
+        return secure ? -EINVAL : -ENOMEM;
     }
     *ret_ws = ws;
     return 0;
+}
+
+int ws_reload_tls(struct ws *ws, const struct ws_tls *tls)
+{
+    return lws_tls_cert_updated(ws->context, tls->certificate_path, tls->key_path, NULL, 0, NULL,
+                                0) == 0
+               ? 0
+               : -EINVAL;
 }
 
 void ws_destroy(struct ws *ws)
@@ -462,6 +504,28 @@ void ws_peer_address(struct ws_peer *peer, char *ret_text, size_t text_bytes)
                     NULL, 0, NI_NUMERICHOST) != 0 ||
         address.ss_family == AF_UNIX)
         snprintf(ret_text, text_bytes, "unix");
+}
+
+void ws_peer_close(struct ws_peer *peer, enum ws_close_status status)
+{
+    session_of(peer)->close_status = status;
+    lws_callback_on_writable((struct lws *)peer);
+}
+
+unsigned ws_expel_floods(struct ws *ws)
+{
+    unsigned expelled = 0;
+
+    for (struct session *session = ws->sessions; session; session = session->next) {
+        uint64_t before = session->inbound;
+        session->inbound = tcp_received_bytes(lws_get_socket_fd(session->wsi));
+        if (session->http || session->close_status != 0 ||
+            session->inbound - before <= WS_INBOUND_BYTES_MAX)
+            continue;
+        ws_peer_close((struct ws_peer *)session->wsi, WS_CLOSE_VIOLATION);
+        expelled++;
+    }
+    return expelled;
 }
 
 void ws_peer_finish(struct ws_peer *peer)

@@ -17,9 +17,21 @@
 #include "daemon/loop.h"
 
 #define WS_MESSAGE_BYTES_MAX 4096u /* from a client; a longer message closes with 1009 */
+#define WS_INBOUND_BYTES_MAX (512u * 1024)
 #define WS_FRAME_BYTES_MAX ((size_t)512 * 1024 * 1024)
 
-enum ws_close_status { WS_CLOSE_GOING_AWAY = 1001, WS_CLOSE_TOO_BIG = 1009 };
+enum ws_close_status {
+    WS_CLOSE_GOING_AWAY = 1001,
+    WS_CLOSE_VIOLATION = 1008,
+    WS_CLOSE_TOO_BIG = 1009,
+    WS_CLOSE_TRY_LATER = 1013,
+};
+
+/* Files in PEM; both empty: no TLS. */
+struct ws_tls {
+    const char *certificate_path;
+    const char *key_path;
+};
 
 struct ws;
 struct ws_peer; /* one open WebSocket or stream over HTTP; valid from `open` until `close` */
@@ -30,7 +42,8 @@ struct ws_handler {
      * A WebSocket is open, or `get` answered with a stream. Returns what the next three are
      * called with, or NULL to close it.
      */
-    void *(*open)(void *data, struct ws_peer *peer, enum client_kind kind);
+    void *(*open)(void *data, struct ws_peer *peer, enum client_kind kind,
+                  const char *authorization);
     /* One whole message. `bytes` is borrowed. */
     void (*message)(void *data, void *client, const uint8_t *bytes, size_t size, bool text);
     /* The peer took all that it had been sent, after a time when it had not. */
@@ -44,9 +57,13 @@ struct ws_handler {
 
 /*
  * `handler` is copied. Errors: -ENOMEM, or -ENOTSUP when libwebsockets cannot use the loop (its
- * libev plug-in is not installed).
+ * libev plug-in is not installed), -EINVAL certificate or key are wrong.
  */
-int ws_create(struct loop *loop, const struct ws_handler *handler, struct ws **ret_ws);
+int ws_create(struct loop *loop, const struct ws_handler *handler, const struct ws_tls *tls,
+              struct ws **ret_ws);
+
+/* Reads certificate and key again, for connections from now on. Errors: -EINVAL they are wrong. */
+int ws_reload_tls(struct ws *ws, const struct ws_tls *tls);
 
 /* Takes NULL. Drops what is still open. */
 void ws_destroy(struct ws *ws);
@@ -67,6 +84,15 @@ bool ws_peer_busy(struct ws_peer *peer);
 
 /* Where it connects from, as a number ("192.0.2.1"), or "unix". */
 void ws_peer_address(struct ws_peer *peer, char *ret_text, size_t text_bytes);
+
+/* Ends a WebSocket with this status; `close` follows. */
+void ws_peer_close(struct ws_peer *peer, enum ws_close_status status);
+
+/*
+ * To be called once a second: ends whoever sent more than WS_INBOUND_BYTES_MAX since the last call,
+ * be it messages or pings, with status 1008. Returns how many.
+ */
+unsigned ws_expel_floods(struct ws *ws);
 
 /* Of a stream over HTTP: hangs up when all was taken; `close` follows. */
 void ws_peer_finish(struct ws_peer *peer);

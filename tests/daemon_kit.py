@@ -135,10 +135,10 @@ class Daemon:
 
     def _await_port(self):
         def serving():
-            return [line for line in self.lines if "serving http://" in line]
+            return [line for line in self.lines if "serving http" in line]
         if not wait_until(serving, 10):
             raise RuntimeError("simcastd did not start:\n" + self.log)
-        return int(serving()[0].split("serving http://")[1].split("/")[0].rpartition(":")[2])
+        return int(serving()[0].split("://")[1].split("/")[0].rpartition(":")[2])
 
     @property
     def log(self):

@@ -199,6 +199,35 @@ START_TEST(an_origin_must_be_our_own_or_listed)
 }
 END_TEST
 
+static const struct {
+    const char *host, *allowed;
+    bool loopback, may;
+} hosts[] = {
+    {"", "", true, true},
+    {"localhost:8080", "", true, true},
+    {"127.0.0.1", "", true, true},
+    {"[::1]:8080", "", true, true},
+    {"a.example", "", true, false},
+    {"a.example:8080", "a.example", true, true},
+    {"A.example", "b.example, a.example", true, true},
+    {"a.example.evil", "a.example", true, false},
+    {"127.0.0.1.evil", "", true, false},
+    {"a.example", "*", true, true},
+    {"a.example", "", false, true},
+    {"a.example", "b.example", false, false},
+    {"192.0.2.1:1", "b.example", false, true},
+    {":80", "", true, false},
+    {"[", "", true, false},
+};
+
+START_TEST(a_host_must_be_a_number_or_a_name_of_ours)
+{
+    ck_assert_msg(http_host_allowed(hosts[_i].host, hosts[_i].allowed, hosts[_i].loopback) ==
+                      hosts[_i].may,
+                  "host '%s' list '%s'", hosts[_i].host, hosts[_i].allowed);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("http");
@@ -214,6 +243,8 @@ int main(void)
     tcase_add_test(tcase, a_directory_that_is_not_there_is_an_error);
     tcase_add_loop_test(tcase, an_origin_must_be_our_own_or_listed, 0,
                         (int)(sizeof(origins) / sizeof(origins[0])));
+    tcase_add_loop_test(tcase, a_host_must_be_a_number_or_a_name_of_ours, 0,
+                        (int)(sizeof(hosts) / sizeof(hosts[0])));
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
