@@ -21,6 +21,7 @@
 #define OBSERVATIONS_URL "inproc://observations"
 #define ACTIONS_URL "inproc://actions"
 #define OBSERVATION_HWM 1
+#define PIPE_MESSAGES 2 /* over inproc the marks of both ends add up */
 #define ACTION_HWM 5
 #define BOXES 6 /* one being filled, two in the pipe, two while it is emptied, one to spare */
 
@@ -119,6 +120,11 @@ void loop_link_hal_close(struct loop_link *link)
 
 struct hal_observation *loop_link_observation(struct loop_link *link)
 {
+    int events;
+    size_t events_bytes = sizeof(events);
+
+    /* Otherwise libzmq learns only once per millisecond that the pipe has room again. */
+    zmq_getsockopt(link->publisher, ZMQ_EVENTS, &events, &events_bytes);
     for (unsigned i = 0; i < BOXES; i++) {
         struct box *box = &link->boxes[i];
         /* Pairs with the release in end_of_message. */
@@ -144,11 +150,7 @@ static void end_of_message(void *data, void *hint)
 void loop_link_send_observation(struct loop_link *link, struct hal_observation *observation)
 {
     zmq_msg_t message;
-    int events;
-    size_t events_bytes = sizeof(events);
 
-    /* Otherwise libzmq learns only once per millisecond that the pipe has room again. */
-    zmq_getsockopt(link->publisher, ZMQ_EVENTS, &events, &events_bytes);
     observation->sent_ns = clock_now_ns();
     observation->seq = atomic_load_explicit(&link->sent, memory_order_relaxed) + 1;
     atomic_store_explicit(&link->sent, observation->seq, memory_order_release);
@@ -213,6 +215,7 @@ void loop_link_inference_close(struct loop_link *link)
     close_socket(&link->pusher);
 }
 
+/* Puts the next message into `held`, in place of what it holds. */
 static int receive(struct loop_link *link)
 {
     int count;
@@ -220,42 +223,32 @@ static int receive(struct loop_link *link)
     do
         count = zmq_msg_recv(&link->held, link->subscriber, 0);
     while (count < 0 && errno == EINTR);
-    return count < 0 ? -EPIPE : 0;
+    if (count < 0)
+        return -EPIPE;
+    assert(count == sizeof(struct hal_observation));
+    const struct hal_observation *observation = zmq_msg_data(&link->held);
+    link->missed += observation->seq - link->seen - 1;
+    link->seen = observation->seq;
+    return 0;
 }
 
-/* Waits for one, then empties the pipe. */
-static int receive_newest(struct loop_link *link, const struct hal_observation **ret_observation)
+/* Pairs with the release in loop_link_send_observation. */
+static bool holds_newest(struct loop_link *link)
 {
-    int error = receive(link);
-
-    while (error == 0) {
-        const struct hal_observation *observation = zmq_msg_data(&link->held);
-        link->missed += observation->seq - link->seen - 1;
-        link->seen = observation->seq;
-        *ret_observation = observation;
-        zmq_msg_t newer;
-        zmq_msg_init(&newer);
-        error = zmq_msg_recv(&newer, link->subscriber, ZMQ_DONTWAIT) < 0 ? -EAGAIN : 0;
-        if (error == 0) {
-            zmq_msg_move(&link->held, &newer);
-            link->missed++; /* the one that was held */
-        }
-        zmq_msg_close(&newer);
-    }
-    return error == -EAGAIN ? 0 : error;
+    return link->seen == atomic_load_explicit(&link->sent, memory_order_acquire);
 }
 
 int loop_link_wait_observation(struct loop_link *link,
                                const struct hal_observation **ret_observation)
 {
-    int error = receive_newest(link, ret_observation);
+    int error = receive(link);
 
-    /* Pairs with the release in loop_link_send_observation. Once only, so that nobody starves. */
-    if (error == 0 &&
-        (*ret_observation)->seq != atomic_load_explicit(&link->sent, memory_order_acquire)) {
+    /* What waits behind it is newer; what did not fit any more was dropped, so the next is. */
+    for (unsigned i = 0; error == 0 && !holds_newest(link) && i < PIPE_MESSAGES; i++) {
         link->missed++;
-        error = receive_newest(link, ret_observation);
+        error = receive(link);
     }
+    *ret_observation = zmq_msg_data(&link->held);
     return error;
 }
 

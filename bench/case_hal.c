@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Case `hal`: the control loop at 1 kHz with the policy "stand", against a bare ZeroMQ inproc
+ * ping-pong of the same hops at the same rate; its schedule; how soon it obeys an ESTOP; whether
+ * pictures are copied on their way to the policy. The robot is played by the probe.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <zmq.h>
+
+#include "base/clock.h"
+#include "bench/cases.h"
+#include "hal/hal.h"
+#include "hal/pose.h"
+#include "proto/robot_action.h"
+#include "safety/gate.h"
+#include "shm/ring.h"
+
+#define RATE_HZ 1000
+#define PERIOD_NS (NS_PER_S / RATE_HZ)
+#define PERIODS 4000
+#define PERIODS_BRIEF 1000
+#define WARM_UP 300 /* the rings attach */
+#define PATH_BYTES 4096
+
+#define STOP_RATE_HZ 100
+#define STOP_STATE_NS (2 * NS_PER_MS)
+#define STOPS 20
+#define STOPS_BRIEF 6
+#define STOP_NS_MAX (500 * NS_PER_MS)
+
+enum figure {
+    ROUNDTRIP = 1,
+    BARE,
+    JITTER,
+    OVERRUNS,
+    ESTOP_PERIODS,
+    COPIED,
+    FIGURE_COUNT,
+};
+
+static const char *const figures[FIGURE_COUNT] = {
+    [ROUNDTRIP] = "observation sent to action applied",
+    [BARE] = "bare inproc PUB/SUB, PUSH/PULL ping-pong",
+    [JITTER] = "how late a period begins",
+    [OVERRUNS] = "periods skipped",
+    [ESTOP_PERIODS] = "periods that did not obey an ESTOP",
+    [COPIED] = "bytes of pictures copied",
+};
+
+/* ---- the robot ------------------------------------------------------------------------------ */
+
+static void publish_state(struct ring_producer *ring, uint64_t step, enum gate_mode mode)
+{
+    struct robot_state state = {.magic = ROBOT_STATE_MAGIC,
+                                .mode = mode,
+                                .step = step,
+                                .sim_time_ns = (int64_t)step * PERIOD_NS,
+                                .orientation_xyzw = {0, 0, 0, 1},
+                                .alpha = 1};
+    struct ring_frame frame = {.payload_bytes = sizeof(state), .flags = RING_FRAME_KEYFRAME};
+    struct ring_loan loan;
+
+    pose_stand(state.joint_position_rad);
+    if (ring_loan(ring, &loan) < 0)
+        return;
+    memcpy(loan.payload, &state, sizeof(state));
+    (void)ring_publish(ring, &loan, &frame);
+}
+
+static void sleep_until(int64_t when_ns)
+{
+    struct timespec when = {.tv_sec = when_ns / NS_PER_S, .tv_nsec = when_ns % NS_PER_S};
+
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) == EINTR)
+        continue;
+}
+
+static int start(struct bench_round *round, unsigned rate_hz, struct ring_producer **ret_states,
+                 struct hal **ret_hal)
+{
+    struct ring_producer_config ring = {.dir = round->dir,
+                                        .stream = "robot",
+                                        .kind = RING_KIND_STATE,
+                                        .payload_bytes_max = sizeof(struct robot_state)};
+    struct hal_config config = {.dir = round->dir,
+                                .stream = "robot",
+                                .policy = "stand",
+                                .rate_hz = rate_hz,
+                                .action_ns_max = 50 * NS_PER_MS,
+                                .patience = 10,
+                                .hal_thread.cpu = -1,
+                                .inference_thread.cpu = -1};
+    int error = ring_producer_open(&ring, ret_states);
+
+    if (error < 0)
+        return error;
+    error = hal_create(&config, ret_hal);
+    if (error < 0)
+        ring_producer_close(*ret_states);
+    return error;
+}
+
+/* ---- probes --------------------------------------------------------------------------------- */
+
+static void subtract(struct histogram *from, const struct histogram *what)
+{
+    from->count -= what->count;
+    from->sum_ns -= what->sum_ns;
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+        from->buckets[i] -= what->buckets[i];
+}
+
+static int measure_loop(struct bench_round *round)
+{
+    static struct stats_values before;
+    static struct stats_values after;
+    struct ring_producer *states;
+    struct hal *hal;
+    int error = start(round, RATE_HZ, &states, &hal);
+
+    if (error < 0)
+        return error;
+    unsigned periods = round->brief ? PERIODS_BRIEF : PERIODS;
+    int64_t due_ns = clock_now_ns();
+    for (unsigned i = 1; i <= WARM_UP + periods; i++) {
+        publish_state(states, i, GATE_ARMED);
+        sleep_until(due_ns += PERIOD_NS);
+        if (i == WARM_UP)
+            hal_stats(hal, &before);
+    }
+    hal_stats(hal, &after);
+    hal_destroy(hal);
+    ring_producer_close(states);
+    subtract(&after.latency, &before.latency);
+    subtract(&after.jitter, &before.jitter);
+    if (after.latency.count < periods / 2)
+        return -EIO; /* the loop did not do its work: no figure */
+    histogram_merge(bench_samples(round, ROUNDTRIP), &after.latency);
+    histogram_merge(bench_samples(round, JITTER), &after.jitter);
+    bench_number(round, OVERRUNS, (double)(after.overruns - before.overruns));
+    return 0;
+}
+
+struct ping_pong {
+    void *context;
+    atomic_bool ready; /* released by the other side when its sockets are connected */
+};
+
+/* The inference's two hops and nothing else. */
+static void *echo(void *argument)
+{
+    struct ping_pong *game = argument;
+    void *subscriber = zmq_socket(game->context, ZMQ_SUB);
+    void *pusher = zmq_socket(game->context, ZMQ_PUSH);
+    char observation[sizeof(struct hal_observation)];
+    char action[sizeof(struct hal_action)] = {0};
+
+    zmq_setsockopt(subscriber, ZMQ_SUBSCRIBE, "", 0);
+    zmq_connect(subscriber, "inproc://out");
+    zmq_connect(pusher, "inproc://back");
+    atomic_store_explicit(&game->ready, true, memory_order_release);
+    while (zmq_recv(subscriber, observation, sizeof(observation), 0) >= 0) {
+        if (zmq_send(pusher, action, sizeof(action), 0) < 0)
+            break;
+    }
+    zmq_close(subscriber);
+    zmq_close(pusher);
+    return NULL;
+}
+
+static void play(void *publisher, void *puller, unsigned periods, struct histogram *latency)
+{
+    char observation[sizeof(struct hal_observation)] = {0};
+    char action[sizeof(struct hal_action)];
+    int64_t due_ns = clock_now_ns();
+
+    for (unsigned i = 0; i < WARM_UP + periods; i++) {
+        sleep_until(due_ns += PERIOD_NS);
+        int64_t sent_ns = clock_now_ns();
+        zmq_send(publisher, observation, sizeof(observation), 0);
+        if (zmq_recv(puller, action, sizeof(action), 0) >= 0 && i >= WARM_UP)
+            histogram_record(latency, clock_now_ns() - sent_ns);
+        if (clock_now_ns() > due_ns + PERIOD_NS)
+            due_ns = clock_now_ns();
+    }
+}
+
+static int measure_bare(struct bench_round *round)
+{
+    struct ping_pong game = {.context = zmq_ctx_new()};
+    void *publisher = zmq_socket(game.context, ZMQ_PUB);
+    void *puller = zmq_socket(game.context, ZMQ_PULL);
+    int patience_ms = 100; /* the first message may come before the subscription */
+    pthread_t other;
+
+    zmq_setsockopt(puller, ZMQ_RCVTIMEO, &patience_ms, sizeof(patience_ms));
+    if (zmq_bind(publisher, "inproc://out") < 0 || zmq_bind(puller, "inproc://back") < 0)
+        return -errno;
+    int error = -pthread_create(&other, NULL, echo, &game);
+    if (error == 0) {
+        while (!atomic_load_explicit(&game.ready, memory_order_acquire))
+            sleep_until(clock_now_ns() + NS_PER_MS);
+        play(publisher, puller, round->brief ? PERIODS_BRIEF : PERIODS, bench_samples(round, BARE));
+        zmq_ctx_shutdown(game.context);
+        pthread_join(other, NULL);
+    }
+    zmq_close(publisher);
+    zmq_close(puller);
+    zmq_ctx_term(game.context);
+    return error;
+}
+
+/* Actions made after told_ns that are not in `mode`, until one is; negative: none ever was. */
+static int count_disobeying(struct ring_producer *states, struct ring_consumer *actions,
+                            uint64_t *step, enum gate_mode mode)
+{
+    publish_state(states, ++*step, mode);
+    int64_t told_ns = clock_now_ns();
+    int64_t due_ns = told_ns;
+    int disobeying = 0;
+    struct ring_view view;
+
+    while (due_ns - told_ns < STOP_NS_MAX) {
+        while (ring_acquire(actions, RING_NEXT, &view) == 0) {
+            struct robot_action action;
+            memcpy(&action, view.payload, sizeof(action));
+            ring_release(actions, &view);
+            if (action.mode == mode)
+                return disobeying;
+            disobeying += action.made_ns > told_ns;
+        }
+        sleep_until(due_ns += STOP_STATE_NS);
+        publish_state(states, ++*step, mode);
+    }
+    return -ETIMEDOUT;
+}
+
+static int measure_stops(struct bench_round *round)
+{
+    struct ring_consumer_config config = {
+        .dir = round->dir, .stream = "robot", .kind = RING_KIND_ACTIONS};
+    struct ring_consumer *actions;
+    struct ring_producer *states;
+    struct hal *hal;
+    uint64_t step = 0;
+    int worst = 0;
+    int error = start(round, STOP_RATE_HZ, &states, &hal);
+
+    if (error < 0)
+        return error;
+    error = ring_consumer_open(&config, &actions);
+    unsigned stops = round->brief ? STOPS_BRIEF : STOPS;
+    for (unsigned i = 0; error == 0 && i < 2 * stops; i++) {
+        int disobeying =
+            count_disobeying(states, actions, &step, i % 2 == 0 ? GATE_ARMED : GATE_ESTOP);
+        if (i % 2 == 1 && disobeying > worst)
+            worst = disobeying;
+        error = disobeying < 0 ? disobeying : 0;
+    }
+    ring_consumer_close(actions);
+    hal_destroy(hal);
+    ring_producer_close(states);
+    bench_number(round, ESTOP_PERIODS, worst);
+    return error;
+}
+
+/* Beside this program; prints "PICTURES COPIED". */
+static int measure_copies(struct bench_round *round)
+{
+    char command[PATH_BYTES + 2 * BENCH_DIR_BYTES];
+    char path[PATH_BYTES];
+    unsigned long pictures = 0;
+    unsigned long copied = 0;
+    ssize_t count = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+    if (count <= 0)
+        return -ENOENT;
+    path[count] = '\0';
+    snprintf(command, sizeof(command), "'%s-hal-copies' '%s'", path, round->dir);
+    FILE *output = popen(command, "re"); // NOLINT(cert-env33-c): both are our own paths
+    if (!output)
+        return -errno;
+    int fields = fscanf(output, "%lu %lu", &pictures, &copied);
+    int status = pclose(output);
+    if (status != 0 || fields != 2 || pictures == 0)
+        return -EIO;
+    bench_number(round, COPIED, (double)copied);
+    return 0;
+}
+
+static const struct bench_probe probes[] = {
+    {"HAL at 1 kHz", measure_loop, {ROUNDTRIP, JITTER, OVERRUNS}},
+    {"bare inproc ping-pong", measure_bare, {BARE}},
+    {"ESTOP", measure_stops, {ESTOP_PERIODS}},
+    {"copies of pictures", measure_copies, {COPIED}},
+};
+
+#define NS_TO_US 1e-3
+
+static const struct bench_metric metrics[] = {
+    {.name = "inproc_roundtrip_p50_us",
+     .unit = "us",
+     .figure = ROUNDTRIP,
+     .scale = NS_TO_US,
+     .target = 120},
+    {.name = "inproc_roundtrip_p99_us",
+     .unit = "us",
+     .figure = ROUNDTRIP,
+     .percentile = 99,
+     .scale = NS_TO_US,
+     .target = 400},
+    {.name = "roundtrip_vs_bare_inproc",
+     .unit = "ratio",
+     .figure = ROUNDTRIP,
+     .yardstick = BARE,
+     .is_ratio = true,
+     .target = 1.5},
+    {.name = "period_jitter_p99_us",
+     .unit = "us",
+     .figure = JITTER,
+     .percentile = 99,
+     .scale = NS_TO_US},
+    {.name = "overruns", .unit = "periods", .figure = OVERRUNS},
+    {.name = "image_bytes_copied", .unit = "bytes", .figure = COPIED},
+    {.name = "estop_to_hold_periods", .unit = "periods", .figure = ESTOP_PERIODS, .target = 1},
+};
+
+const struct bench_case case_hal = {
+    .name = "hal",
+    .summary = "the control loop at 1 kHz, its schedule, its stop, its pictures",
+    .figures = figures,
+    .figure_count = FIGURE_COUNT,
+    .probes = probes,
+    .probe_count = sizeof(probes) / sizeof(probes[0]),
+    .metrics = metrics,
+    .metric_count = sizeof(metrics) / sizeof(metrics[0]),
+};
