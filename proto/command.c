@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include <ctype.h>
 #include <jansson.h>
 
 #include "proto/video.h"
@@ -152,11 +154,23 @@ static int read_codec(json_t *data, uint32_t *ret_codec)
     return 0;
 }
 
+/* A number of pixels up to 65535 at *text, which moves behind it. */
+static bool take_pixels(const char **text, uint32_t *ret_pixels)
+{
+    char *end;
+    unsigned long pixels = isdigit((unsigned char)**text) ? strtoul(*text, &end, 10) : 0;
+
+    if (pixels < 1 || pixels > UINT16_MAX)
+        return false;
+    *text = end;
+    *ret_pixels = (uint32_t)pixels;
+    return true;
+}
+
 /* "640x480" or [640, 480]. */
 static int read_resolution(json_t *data, struct stream_settings *settings)
 {
     json_t *value = json_object_get(data, "camera_res");
-    int used = 0;
 
     if (!value || json_is_null(value))
         return 0;
@@ -164,18 +178,16 @@ static int read_resolution(json_t *data, struct stream_settings *settings)
         json_is_integer(json_array_get(value, 0)) && json_is_integer(json_array_get(value, 1))) {
         json_int_t width = json_integer_value(json_array_get(value, 0));
         json_int_t height = json_integer_value(json_array_get(value, 1));
-        if (width < 1 || width > 65535 || height < 1 || height > 65535)
+        if (width < 1 || width > UINT16_MAX || height < 1 || height > UINT16_MAX)
             return -ERANGE;
         settings->width = (uint32_t)width;
         settings->height = (uint32_t)height;
         return 0;
     }
-    if (json_is_string(value) &&
-        sscanf(json_string_value(value), "%5ux%5u%n", &settings->width, &settings->height, &used) ==
-            2 &&
-        json_string_value(value)[used] == '\0')
-        return 0;
-    return -EPROTO;
+    const char *text = json_string_value(value);
+    bool both = text && take_pixels(&text, &settings->width) && *text++ == 'x' &&
+                take_pixels(&text, &settings->height) && *text == '\0';
+    return both ? 0 : -EPROTO;
 }
 
 static int read_settings(json_t *data, struct command *command, const char **ret_reason)

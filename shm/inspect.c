@@ -34,7 +34,7 @@ int ring_inspect(const char *dir, const char *stream, enum ring_kind kind,
                  struct ring_info *ret_info)
 {
     struct sockaddr_un address;
-    int fd;
+    int fd = -1;
     int error = handoff_address(dir, stream, kind, &address);
 
     if (error == 0)
