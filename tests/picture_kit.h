@@ -195,6 +195,51 @@ static inline double kit_psnr(const struct kit_image *image, const struct ring_f
     return mean > 0 ? 10 * log10(255.0 * 255.0 / mean) : 99;
 }
 
+/* What a perfect codec would show of the scene: a grey layout has lost its colours. */
+static inline struct kit_rgb kit_want(uint32_t x, uint32_t y, const struct ring_frame *frame,
+                                      unsigned phase)
+{
+    struct kit_rgb c = kit_scene(x, y, frame, phase);
+
+    return frame->fourcc == PIXEL_GREY ? (struct kit_rgb){c.g, c.g, c.g} : c;
+}
+
+/* PSNR in dB of Y, Cb and Cr, as BT.601 makes them of both images in full range; 99: identical. */
+struct kit_plane_psnr {
+    double planes[3];
+};
+
+static inline struct kit_plane_psnr kit_plane_psnr(const struct kit_image *image,
+                                                   const struct ring_frame *frame, unsigned phase)
+{
+    static const double weights[3][3] = {
+        {0.299, 0.587, 0.114}, {-0.168736, -0.331264, 0.5}, {0.5, -0.418688, -0.081312}};
+    double squares[3] = {0};
+    struct kit_plane_psnr psnr;
+
+    for (uint32_t i = 0; i < image->width * image->height; i++) {
+        struct kit_rgb want = kit_want(i % image->width, i / image->width, frame, phase);
+        struct kit_rgb got = image->pixels[i];
+        for (unsigned plane = 0; plane < 3; plane++) {
+            const double *weight = weights[plane];
+            double error = weight[0] * (want.r - got.r) + weight[1] * (want.g - got.g) +
+                           weight[2] * (want.b - got.b);
+            squares[plane] += error * error;
+        }
+    }
+    for (unsigned plane = 0; plane < 3; plane++) {
+        double mean = squares[plane] / ((double)image->width * image->height);
+        psnr.planes[plane] = mean > 0 ? fmin(10 * log10(255.0 * 255.0 / mean), 99) : 99;
+    }
+    return psnr;
+}
+
+/* Whether the six patches are large enough that no neighbour's colour reaches their middle. */
+static inline bool kit_has_patches(const struct ring_frame *frame)
+{
+    return frame->fourcc != PIXEL_GREY && frame->width >= 32 * KIT_PATCHES && frame->height >= 128;
+}
+
 /* The largest distance of a patch's centre, in one channel, from its true colour. */
 static inline int kit_patch_error(const struct kit_image *image)
 {
