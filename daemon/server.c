@@ -32,6 +32,7 @@
 #include "daemon/http.h"
 #include "daemon/listen.h"
 #include "daemon/loop.h"
+#include "daemon/metrics.h"
 #include "daemon/relay.h"
 #include "daemon/source.h"
 #include "daemon/web_files.h"
@@ -48,6 +49,7 @@
 struct server {
     const struct config *config;
     struct counters counters;
+    struct metrics metrics;
     sigset_t old_signals;
     int signal_fd;
     int listen_fd;
@@ -90,6 +92,7 @@ static void take_packets(struct server *server, bool poll)
 
     while (source_take(server->source, poll, now_ns, &packet) == 0) {
         bool broke = fanout_packet(server->fanout, &packet, now_ns);
+        metrics_record_packet(&server->metrics, &packet, now_ns, clock_now_ns());
         relay_packet(server->relay, &packet, broke, now_ns);
         source_release(server->source, &packet);
         server->frame_ns = now_ns;
@@ -390,6 +393,21 @@ static void write_clients(FILE *file, const struct server *server, int64_t now_n
     api_write_clients(file, server->fanout, now_ns);
 }
 
+static void write_metrics(FILE *file, const struct server *server, int64_t now_ns)
+{
+    metrics_write(file, &server->metrics,
+                  &(struct metrics_state){
+                      .counters = &server->counters,
+                      .clients = fanout_clients(server->fanout),
+                      .connections = fanout_connections(server->fanout),
+                      .last_frame_age_ns = server->frame_ns > 0 ? now_ns - server->frame_ns : -1,
+                      .uptime_ns = now_ns - server->started_ns,
+                      .bus_connected = bus_state(server->bus) == BUS_CONNECTED,
+                      .source_attached = source_state(server->source, now_ns) != SOURCE_NONE,
+                      .gate_mode = gate_mode_name(relay_gate(server->relay)->mode),
+                  });
+}
+
 /* Answers of any length. */
 static const struct page {
     const char *path;
@@ -398,6 +416,7 @@ static const struct page {
 } pages[] = {
     {"/api/v1/streams", "application/json", write_streams},
     {"/api/v1/clients", "application/json", write_clients},
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", write_metrics},
 };
 
 static bool is_page(const char *path)

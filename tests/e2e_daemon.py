@@ -10,15 +10,18 @@ import contextlib
 import json
 import os
 import pathlib
+import re
+import shutil
 import signal
 import socket
 import struct
+import subprocess
 import tempfile
 import time
 import urllib.request
 
-from daemon_cases import (NATS_PORT, Stack, armed, case, check, check_order, equal, on_nats, run_cases,
-                          simcastd, streaming)
+from daemon_cases import (NATS_PORT, Stack, armed, case, check, check_order, equal, on_nats,
+                          run_cases, simcastd, streaming)
 from daemon_kit import Slot, free_port, h264_like, wait_until
 from nats import NatsServer
 from ws import (BINARY, CONTINUATION, H264, JPEG, PING, TEXT, Clock, FrameInfo, Refused, Telemetry,
@@ -406,6 +409,47 @@ def the_api_tells_of_streams_and_clients():
         one, = json.loads(daemon.get("/api/v1/clients")[2])["clients"]
         equal((one["kind"], one["address"], one["missed"]), ("simcast.v2", "127.0.0.1", 0), "client")
         check(one["frames"] >= 1 and one["bytes"] == one["frames"] * 16004, f"{one}")
+
+
+@case
+def prometheus_finds_no_fault_in_the_metrics():
+    with Stack() as stack, stack.daemon.connect() as client:
+        client.receive(Video)
+        status, headers, page = stack.daemon.get("/metrics")
+        equal(status, 200, "status")
+        check("version=0.0.4" in headers["content-type"], "type")
+        values = dict(line.rsplit(" ", 1) for line in page.decode().splitlines()
+                      if not line.startswith("#"))
+        check(float(values["simcast_frames_delivered_total"]) >= 1, "delivered")
+        equal(values["simcast_clients"], "1", "clients")
+        for stage in ("wait", "encode", "publish", "wake", "fanout"):
+            check(int(values[f'simcast_stage_seconds_count{{stage="{stage}"}}']) >= 1, stage)
+        if shutil.which("promtool"):
+            judged = subprocess.run(["promtool", "check", "metrics"], input=page,
+                                    capture_output=True, check=False)
+            equal((judged.returncode, judged.stderr), (0, b""), "promtool")
+        else:
+            print("skip promtool is missing; install the package prometheus", flush=True)
+
+
+@case
+def the_alert_rules_fire_when_they_should():
+    rules = pathlib.Path(__file__).parent.parent / "containers/prometheus"
+    if not shutil.which("promtool"):
+        print("skip promtool is missing; install the package prometheus", flush=True)
+        return
+    tried = subprocess.run(["promtool", "test", "rules", rules / "simcast.rules.test.yml"],
+                           capture_output=True, text=True, check=False)
+    equal(tried.returncode, 0, tried.stdout + tried.stderr)
+    names = {line.split("{")[0].split(" ")[0] for line in simcast_metrics().splitlines()
+             if line.startswith("simcast_")}
+    for name in re.findall(r"simcast_\w+", (rules / "simcast.rules.yml").read_text()):
+        check(name in names or name == "simcast_last_frame_age_seconds", f"no metric {name}")
+
+
+def simcast_metrics():
+    with simcastd() as daemon:
+        return daemon.get("/metrics")[2].decode()
 
 
 @case

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What Prometheus scrapes: counters, gauges, and how long each stage of a frame's way took.
+ *
+ * Source: docs/deployment.md "Metrics"; the text format 0.0.4. Thread: the loop.
+ */
+#ifndef SIMCAST_DAEMON_METRICS_H
+#define SIMCAST_DAEMON_METRICS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "daemon/counters.h"
+#include "daemon/source.h"
+
+#define METRICS_BOUNDS 14
+
+enum metrics_stage {
+    METRICS_RENDER,  /* rendered to published */
+    METRICS_WAIT,    /* published to encode begin */
+    METRICS_ENCODE,  /* encode begin to end */
+    METRICS_PUBLISH, /* encode end to packet published */
+    METRICS_WAKE,    /* packet published to taken by simcastd */
+    METRICS_FANOUT,  /* taken to offered to every client */
+    METRICS_STAGE_COUNT,
+};
+
+struct metrics_histogram {
+    uint64_t buckets[METRICS_BOUNDS + 1]; /* not cumulative; the last holds what is longer */
+    uint64_t count;
+    int64_t sum_ns;
+};
+
+/* Zero it; the server owns it. */
+struct metrics {
+    struct metrics_histogram stages[METRICS_STAGE_COUNT];
+};
+
+/* A stage took this long; a negative time counts as 0. */
+void metrics_record(struct metrics *metrics, enum metrics_stage stage, int64_t duration_ns);
+
+/* Records all stages of a packet that was taken and offered at these times; unknown ones are not.
+ */
+void metrics_record_packet(struct metrics *metrics, const struct packet *packet, int64_t taken_ns,
+                           int64_t offered_ns);
+
+struct metrics_state {
+    const struct counters *counters;
+    unsigned clients;
+    unsigned connections;
+    int64_t last_frame_age_ns; /* -1: no frame yet */
+    int64_t uptime_ns;
+    bool bus_connected;
+    bool source_attached;
+    const char *gate_mode; /* "ARMED", "HOLD", "ESTOP" */
+};
+
+/* Writes the whole page; `file` is memory. */
+void metrics_write(FILE *file, const struct metrics *metrics, const struct metrics_state *state);
+
+#endif
