@@ -27,6 +27,7 @@ static int start(struct hal *hal, const struct hal_config *config)
     struct hal_loop_config hal_loop = {
         .dir = config->dir,
         .stream = config->stream,
+        .endpoint = config->endpoint,
         .policy = hal->policy.policy,
         .stats = &hal->stats,
         .realtime = config->hal_thread,
@@ -48,7 +49,7 @@ static int start(struct hal *hal, const struct hal_config *config)
     hal_loop.link = inference.link = hal->link;
     if (error == 0)
         error = hal_loop_create(&hal_loop, &hal->hal_loop);
-    if (error == 0) {
+    if (error == 0 && !config->endpoint.observations) {
         error = inference_loop_create(&inference, &hal->inference_loop);
         if (error < 0)
             log_error("cannot start the inference loop: %s", strerrordesc_np(-error));

@@ -20,7 +20,8 @@ struct hal_config {
     const char *stream; /* of the robot */
     const char *policy; /* as policy_load takes it */
     const char *cameras[POLICY_IMAGE_COUNT];
-    unsigned rate_hz; /* 1 to HAL_RATE_HZ_MAX */
+    struct endpoint_config endpoint; /* with the policy "external", and only then */
+    unsigned rate_hz;                /* 1 to HAL_RATE_HZ_MAX */
     int64_t action_ns_max;
     unsigned patience;
     struct realtime hal_thread;

@@ -32,6 +32,7 @@ struct hal_loop {
     struct senses *senses;
     struct cameras *cameras;
     struct ring_producer *actions;
+    struct endpoint *endpoint; /* NULL: the policy is behind the link */
     struct actuation actuation;
     bool actuating; /* actuation has started from the joints' own position */
 
@@ -104,14 +105,22 @@ static bool may_follow(const struct hal_loop *loop, const struct sense *sense)
 
 /* ---- action --------------------------------------------------------------------------------- */
 
+static int wait_action(struct hal_loop *loop, int64_t until_ns, struct hal_action *ret_action)
+{
+    if (loop->endpoint)
+        return endpoint_wait_command(loop->endpoint, until_ns, ret_action);
+    return loop_link_wait_action(loop->config.link, until_ns, ret_action);
+}
+
 /* Takes actions until one answers `sent_ns` or the time is over; 0: only what waits already. */
 static bool take_actions(struct hal_loop *loop, int64_t sent_ns, int64_t until_ns,
                          struct period_result *result)
 {
     struct hal_action action;
 
-    while (loop_link_wait_action(loop->config.link, until_ns, &action) == 0) {
-        if (clock_now_ns() - action.sent_ns > loop->config.action_ns_max) {
+    while (wait_action(loop, until_ns, &action) == 0) {
+        int64_t age_ns = clock_now_ns() - action.sent_ns;
+        if (age_ns < 0 || age_ns > loop->config.action_ns_max) {
             result->stale++;
             continue;
         }
@@ -187,7 +196,13 @@ static int64_t observe(struct hal_loop *loop, const struct sense *sense,
     describe(loop, sense, &observation->policy);
     look_through_cameras(loop, observation);
     int64_t sent_ns = clock_now_ns();
-    loop_link_send_observation(loop->config.link, observation);
+    observation->sent_ns = sent_ns;
+    if (loop->endpoint) {
+        endpoint_publish(loop->endpoint, observation);
+        loop_link_give_back(observation);
+    } else {
+        loop_link_send_observation(loop->config.link, observation);
+    }
     result->sent = true;
     return sent_ns;
 }
@@ -244,6 +259,7 @@ static void account(struct hal_loop *loop, const struct period_result *result, i
     values->stale += result->stale;
     values->stands += result->stood;
     values->mode = result->mode;
+    values->refused = loop->endpoint ? endpoint_refused(loop->endpoint) : 0;
     stats_unlock(stats);
 }
 
@@ -270,12 +286,22 @@ static int64_t next_due(struct hal_loop *loop, int64_t due_ns)
     return due_ns + (skipped + 1) * period_ns;
 }
 
+/* On the loop's own thread, for sockets do not change theirs. */
+static int open_sockets(struct hal_loop *loop)
+{
+    int error = loop_link_hal_open(loop->config.link);
+
+    if (error == 0 && loop->config.endpoint.observations)
+        error = endpoint_open(&loop->config.endpoint, &loop->endpoint);
+    return error;
+}
+
 static void *run(void *argument)
 {
     struct hal_loop *loop = argument;
 
     realtime_enter("hal", &loop->config.realtime);
-    loop->start_error = loop_link_hal_open(loop->config.link);
+    loop->start_error = open_sockets(loop);
     bool open = loop->start_error == 0;
     sem_post(&loop->ready);
     int64_t due_ns = clock_now_ns() + loop->config.period_ns;
@@ -289,6 +315,7 @@ static void *run(void *argument)
         before_ns = now_ns;
         due_ns = next_due(loop, due_ns);
     }
+    endpoint_close(loop->endpoint);
     loop_link_hal_close(loop->config.link);
     return NULL;
 }

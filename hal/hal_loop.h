@@ -16,6 +16,7 @@
 
 #include <stdint.h>
 
+#include "hal/endpoint.h"
 #include "hal/loop_link.h"
 #include "hal/policy.h"
 #include "hal/realtime.h"
@@ -29,9 +30,10 @@ struct hal_loop_config {
     const char *dir;
     const char *stream;
     const char *cameras[POLICY_IMAGE_COUNT]; /* streams of frames; NULL: none */
-    struct loop_link *link;                  /* borrowed, as is the next */
-    const struct policy *policy;             /* for its flags */
-    struct policy_gains gains;               /* its own; 0: none */
+    struct endpoint_config endpoint; /* of a program that is the policy; no URLs: the link's */
+    struct loop_link *link;          /* borrowed, as is the next */
+    const struct policy *policy;     /* for its flags */
+    struct policy_gains gains;       /* its own; 0: none */
     struct stats *stats;
     struct realtime realtime;
     int64_t period_ns;     /* at least NS_PER_S / HAL_RATE_HZ_MAX */

@@ -147,6 +147,11 @@ static void end_of_message(void *data, void *hint)
     atomic_store_explicit(&box->taken, false, memory_order_release);
 }
 
+void loop_link_give_back(struct hal_observation *observation)
+{
+    end_of_message(observation, NULL);
+}
+
 void loop_link_send_observation(struct loop_link *link, struct hal_observation *observation)
 {
     zmq_msg_t message;

@@ -61,6 +61,9 @@ void loop_link_hal_close(struct loop_link *link);
  */
 struct hal_observation *loop_link_observation(struct loop_link *link);
 
+/* Ends an observation that is not sent; its frames were let go of already, or are now. */
+void loop_link_give_back(struct hal_observation *observation);
+
 /* Takes the observation, always; drops it when two wait already. */
 void loop_link_send_observation(struct loop_link *link, struct hal_observation *observation);
 

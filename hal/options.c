@@ -24,7 +24,10 @@ static const char help_text[] =
     "       simcast-hal dump [OPTION]...      print its states and actions as they pass\n"
     "       simcast-hal --game-loop [OPTION]...  feed the loops without a simulator, and check\n"
     "\n"
-    "  --policy NAME     stand, trot, mlp:FILE, or a shared object: ./mine.so[:ARGUMENT]  (trot)\n"
+    "  --policy NAME     stand, trot, mlp:FILE, external, or ./mine.so[:ARGUMENT]            (trot)\n"
+    "  --observations URL --commands URL   serve a program that is the policy instead, at\n"
+    "                    tcp://127.0.0.1:6001 and the like, with 18-joint messages\n"
+    "  --joint-map LIST  our 12 joints among its 18 (0,1,2,3,4,5,6,7,8,9,10,11)\n"
     "  --rate HZ         periods per second, 1 to 1000                                     (100)\n"
     "  --action-ms N     an action to an older observation is refused, 1 to 1000            (50)\n"
     "  --patience N      periods without an action before the robot stands, 1 to 1000       (10)\n"
@@ -59,6 +62,9 @@ enum option_code {
     FIFO,
     CPU,
     INFERENCE_CPU,
+    OBSERVATIONS,
+    COMMANDS,
+    JOINT_MAP,
     LOCK_MEMORY,
     GAME_LOOP,
     SECONDS,
@@ -82,6 +88,9 @@ static const struct option long_options[] = {
     {"fifo", required_argument, NULL, FIFO},
     {"cpu", required_argument, NULL, CPU},
     {"inference-cpu", required_argument, NULL, INFERENCE_CPU},
+    {"observations", required_argument, NULL, OBSERVATIONS},
+    {"commands", required_argument, NULL, COMMANDS},
+    {"joint-map", required_argument, NULL, JOINT_MAP},
     {"lock-memory", no_argument, NULL, LOCK_MEMORY},
     {"game-loop", no_argument, NULL, GAME_LOOP},
     {"seconds", required_argument, NULL, SECONDS},
@@ -163,6 +172,34 @@ static enum hal_options_result parse_number(const struct numeric *numeric,
     return HAL_OPTIONS_GO;
 }
 
+/* Twelve different numbers from 0 to 17, with commas. */
+static enum hal_options_result parse_joint_map(const char *text, uint8_t map[POLICY_JOINTS])
+{
+    uint32_t seen = 0;
+    unsigned count = 0;
+    const char *at = text;
+
+    while (count < POLICY_JOINTS) {
+        char *end;
+        unsigned long joint = strtoul(at, &end, 10);
+        if (end == at || joint >= OBSERVATION_JOINTS || *at == '-' || (seen & 1u << joint))
+            break;
+        seen |= 1u << joint;
+        map[count++] = (uint8_t)joint;
+        at = end;
+        if (*at != ',')
+            break;
+        at++;
+    }
+    if (count == POLICY_JOINTS && *at == '\0' && at[-1] != ',')
+        return HAL_OPTIONS_GO;
+    fprintf(stderr,
+            "simcast-hal: --joint-map %s is not valid: give 12 different numbers from 0 to 17, "
+            "with commas\n",
+            text);
+    return HAL_OPTIONS_WRONG;
+}
+
 static enum hal_options_result take_text(int code, struct hal_options *options,
                                          struct raw_options *raw)
 {
@@ -176,6 +213,14 @@ static enum hal_options_result take_text(int code, struct hal_options *options,
     case CONFIDENCE:
         options->hal.cameras[code - CAMERA_1] = optarg;
         break;
+    case OBSERVATIONS:
+        options->hal.endpoint.observations = optarg;
+        break;
+    case COMMANDS:
+        options->hal.endpoint.commands = optarg;
+        break;
+    case JOINT_MAP:
+        return parse_joint_map(optarg, options->hal.endpoint.joint_map);
     case LOCK_MEMORY:
         options->hal.lock_memory = true;
         break;
@@ -219,7 +264,17 @@ static enum hal_options_result take_option(int code, struct hal_options *options
 
 static enum hal_options_result complete(struct hal_options *options, const struct raw_options *raw)
 {
+    struct endpoint_config *endpoint = &options->hal.endpoint;
+
     options->hal.action_ns_max = raw->action_ms * NS_PER_MS;
+    if (!endpoint->observations != !endpoint->commands ||
+        (endpoint->observations && strcmp(options->hal.policy, "external") != 0) ||
+        (!endpoint->observations && strcmp(options->hal.policy, "external") == 0)) {
+        fputs("simcast-hal: --policy external, --observations and --commands belong together: "
+              "give all three or none\n",
+              stderr);
+        return HAL_OPTIONS_WRONG;
+    }
     if (log_level_parse(raw->log_level, &options->log_level) < 0) {
         fprintf(stderr,
                 "simcast-hal: --log-level %s is not valid: give error, warning, info or debug\n",
@@ -251,7 +306,8 @@ static enum hal_options_result take_arguments(int argc, char **argv, struct hal_
 enum hal_options_result hal_options_parse(int argc, char **argv, struct hal_options *ret_options)
 {
     struct hal_options options = {
-        .hal = {.dir = from_environment("SIMCAST_IPC_DIR", RING_DIR_DEFAULT),
+        .hal = {.endpoint.joint_map = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
+                .dir = from_environment("SIMCAST_IPC_DIR", RING_DIR_DEFAULT),
                 .stream = from_environment("SIMCAST_STREAM", "front"),
                 .policy = "trot",
                 .rate_hz = 100,

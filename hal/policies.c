@@ -14,9 +14,33 @@
 #define NAME_BYTES 1024
 #define REASON_BYTES 256
 
+static int no_step(void *state, const struct policy_observation *observation,
+                   float ret_joints_rad[POLICY_JOINTS])
+{
+    (void)state;
+    (void)observation;
+    (void)ret_joints_rad;
+    return -ENOTSUP;
+}
+
+const struct policy *policy_external(void)
+{
+    static const struct policy policy = {
+        .abi_version = POLICY_ABI_VERSION,
+        .observation_bytes = sizeof(struct policy_observation),
+        .joints = POLICY_JOINTS,
+        .name = "external",
+        .version = "1",
+        .step = no_step,
+    };
+
+    return &policy;
+}
+
 static const struct policy *built_in(const char *name)
 {
-    const struct policy *policies[] = {policy_stand(), policy_trot(), policy_mlp()};
+    const struct policy *policies[] = {policy_stand(), policy_trot(), policy_mlp(),
+                                       policy_external()};
 
     for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
         if (strcmp(policies[i]->name, name) == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finds and starts a policy: "stand", "trot", "mlp:FILE", or the path of a shared object, with
+ * Finds and starts a policy: "stand", "trot", "mlp:FILE", "external", or the path of a shared
+ * object, with
  * ":ARGUMENT" behind it if it takes one.
  *
  * Thread: load and unload on one thread.
@@ -30,5 +31,8 @@ void policy_unload(struct loaded_policy *loaded);
 const struct policy *policy_stand(void);
 const struct policy *policy_trot(void);
 const struct policy *policy_mlp(void);
+
+/* A program at the endpoint: never asked for a step. It stands at HOLD, for it sees no command. */
+const struct policy *policy_external(void);
 
 #endif

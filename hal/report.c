@@ -50,13 +50,13 @@ size_t hal_report(const char *policy, const struct stats_values *before,
         ",\"period_us\":%s,\"jitter_us\":%s,\"latency_us\":%s,\"step_us\":%s,\"periods\":%" PRIu64
         ",\"overruns\":%" PRIu64 ",\"observations\":%" PRIu64 ",\"missed\":%" PRIu64
         ",\"dropped\":%" PRIu64 ",\"actions\":%" PRIu64 ",\"late\":%" PRIu64 ",\"stale\":%" PRIu64
-        ",\"policy_errors\":%" PRIu64 ",\"stands\":%" PRIu64 "}",
+        ",\"refused\":%" PRIu64 ",\"policy_errors\":%" PRIu64 ",\"stands\":%" PRIu64 "}",
         policy, gate_mode_name((enum gate_mode)now->mode), now->periods - before->periods,
         triple(&before->period, &now->period, period),
         triple(&before->jitter, &now->jitter, jitter),
         triple(&before->latency, &now->latency, latency), triple(&before->step, &now->step, step),
         now->periods, now->overruns, now->observations, now->missed, now->dropped, now->actions,
-        now->late, now->stale, now->policy_errors, now->stands);
+        now->late, now->stale, now->refused, now->policy_errors, now->stands);
 
     return (size_t)count;
 }

@@ -4,7 +4,7 @@
  *
  *   {"policy","mode","rate_hz","period_us":{"p50","p99","max"},"jitter_us":{...},
  *    "latency_us":{...},"step_us":{...},"periods","overruns","observations","missed","dropped",
- *    "actions","late","stale","policy_errors","stands"}
+ *    "actions","late","stale","refused","policy_errors","stands"}
  *
  * Times are microseconds, counts are since the start; percentiles of nothing are null.
  *

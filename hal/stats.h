@@ -27,6 +27,7 @@ struct stats_values {
     uint64_t actions;       /* applied */
     uint64_t late;          /* periods that ended without their action: the last one was kept */
     uint64_t stale;         /* actions refused: their observation was too old */
+    uint64_t refused;       /* commands of a control program that were not whole */
     uint64_t policy_errors; /* steps that failed */
     uint64_t stands;        /* periods in which it just stood */
     uint64_t mode;          /* enum gate_mode that was obeyed last */

@@ -34,7 +34,7 @@ HOMES = {
     r"systemd/.*": ["daemon/server.c", "encoder/main.c", "hal/main.c"],
     r"zlib\.h": ["proto/video.c"],
     r"nats/.*": ["bus/bus_nats.c"],
-    r"zmq\.h": ["bus/bus_local.c", "hal/loop_link.c"],
+    r"zmq\.h": ["bus/bus_local.c", "hal/endpoint.c", "hal/loop_link.c"],
     r"libav.*": ["encoder/h264.c", "encoder/nvenc.c", "encoder/x264.c"],
     r"jpeglib\.h": ["encoder/jpeg.c", "cli/still_jpeg.c"],
     r"libyuv.*": ["encoder/convert.c"],
