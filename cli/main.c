@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "cli/demo.h"
+#include "cli/doctor.h"
 #include "cli/ring_command.h"
 #include "cli/source.h"
 
@@ -16,6 +17,7 @@ static const struct subcommand {
     int (*run)(int argc, char **argv); /* argv[0] is the subcommand; returns the exit code */
 } subcommands[] = {
     {"demo", "the whole path on this machine: simulator, encoder, simcastd, bus", demo_main},
+    {"doctor", "what is wrong on this machine, and what to do", doctor_main},
     {"ring", "the rings of this machine: list, watch, snapshot, bench", ring_command_main},
     {"source", "a test source of pictures, also for the legacy slot", source_main},
 };

@@ -27,7 +27,7 @@ _simcast_ring() {
 
 _simcast() {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local words="demo ring source --help --version"
+    local words="demo doctor ring source --help --version"
 
     if ((COMP_CWORD > 1)); then
         case ${COMP_WORDS[1]}:$previous in
@@ -36,6 +36,7 @@ _simcast() {
         *:--size) words="640x480 1280x720 1920x1080" ;;
         *:--fps | *:--port | *:--seconds | *:--seed | *:--timeout) words="" ;;
         *:--ipc-dir | *:--legacy | *:--input) _simcast_files "$word" && return ;;
+        doctor:*) words="--ipc-dir --stream --port --help" ;;
         demo:*) words="--pattern --nats --policy --port --codec --size --fps --log-level --seconds --json --help" ;;
         ring:*)
             if ((COMP_CWORD == 4)) && [[ ${COMP_WORDS[2]} == snapshot && $word != -* ]]; then

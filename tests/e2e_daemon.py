@@ -407,7 +407,8 @@ def the_api_tells_of_streams_and_clients():
               ("front", "legacy", "jpeg", 1), "stream")
         check(0 <= stream["last_frame_age_ms"] < 1000, "age")
         one, = json.loads(daemon.get("/api/v1/clients")[2])["clients"]
-        equal((one["kind"], one["address"], one["missed"]), ("simcast.v2", "127.0.0.1", 0), "client")
+        equal((one["kind"], one["address"], one["missed"]), ("simcast.v2", "127.0.0.1", 0),
+              "client")
         check(one["frames"] >= 1 and one["bytes"] == one["frames"] * 16004, f"{one}")
 
 
