@@ -23,6 +23,8 @@ enum figure {
     JPEG_RGBA,
     JPEG_NV12,
     TURBOJPEG,
+    JPEG_TWO,
+    JPEG_ONE,
     CONVERT,
     SWSCALE,
     H264,
@@ -42,6 +44,8 @@ static const char *const figures[FIGURE_COUNT] = {
     [JPEG_RGBA] = "JPEG of RGBA, 720p",
     [JPEG_NV12] = "JPEG of NV12, 720p",
     [TURBOJPEG] = "tjCompress2 of RGB24 alone, 720p",
+    [JPEG_TWO] = "JPEG of RGB24 in two stripes, 1080p",
+    [JPEG_ONE] = "JPEG of RGB24 by one thread, 1080p",
     [CONVERT] = "RGB24 to 4:2:0, 720p",
     [SWSCALE] = "the same with swscale",
     [H264] = "simcast-encoder, frame to packet, 720p at 60 Hz",
@@ -72,6 +76,23 @@ static int measure_jpeg(struct bench_round *round)
         bench_skip(round, TURBOJPEG, "%s", missing);
     else
         bench_number(round, TURBOJPEG, times.turbojpeg);
+    return 0;
+}
+
+static int measure_stripes(struct bench_round *round)
+{
+    double two_ns;
+    double one_ns;
+
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+        bench_skip(round, JPEG_TWO, "two stripes need two cores; this machine has one");
+        return 0;
+    }
+    int error = encode_jpeg_stripes(round->brief, &two_ns, &one_ns);
+    if (error < 0)
+        return error;
+    bench_number(round, JPEG_TWO, two_ns);
+    bench_number(round, JPEG_ONE, one_ns);
     return 0;
 }
 
@@ -214,6 +235,7 @@ static int measure_first_packet(struct bench_round *round)
 
 static const struct bench_probe probes[] = {
     {"JPEG and TurboJPEG, in turns", measure_jpeg, {JPEG_RGB24, JPEG_RGBA, JPEG_NV12, TURBOJPEG}},
+    {"JPEG in stripes", measure_stripes, {JPEG_TWO, JPEG_ONE}},
     {"conversion and swscale, in turns", measure_convert, {CONVERT, SWSCALE}},
     {"simcast-encoder, H.264", measure_h264, {H264, H264_CPU}},
     {"ffmpeg", measure_ffmpeg, {FFMPEG, FFMPEG_CPU}},
@@ -238,6 +260,7 @@ static const struct bench_metric metrics[] = {
     RATIO("jpeg_rgb24_vs_turbojpeg", JPEG_RGB24, TURBOJPEG, 1.03),
     RATIO("jpeg_rgba_vs_turbojpeg", JPEG_RGBA, TURBOJPEG, 1.10),
     RATIO("jpeg_nv12_vs_turbojpeg", JPEG_NV12, TURBOJPEG, 0.90),
+    RATIO("jpeg_stripes2_1080p", JPEG_TWO, JPEG_ONE, 0.65),
     RATIO("rgb24_nv12_vs_swscale", CONVERT, SWSCALE, 0.22),
     RATIO("h264_720p_vs_pyav", H264, PYAV, 0.65),
     RATIO("h264_720p_latency_vs_ffmpeg_cli", H264, FFMPEG, 0.30),

@@ -86,7 +86,7 @@ static int turbojpeg_once(const struct contender *contender, const struct pictur
                                       contender->into);
 }
 
-static struct codec *open_jpeg(const struct scene *scene)
+static struct codec *open_jpeg(const struct scene *scene, unsigned threads)
 {
     struct codec_config config = {
         .settings = {.codec = VIDEO_CODEC_JPEG,
@@ -94,6 +94,7 @@ static struct codec *open_jpeg(const struct scene *scene)
                      .width = scene->width,
                      .height = scene->height},
         .packet_bytes_max = scene->picture_pixels * PACKET_BYTES_PER_PIXEL,
+        .jpeg_threads = threads,
     };
     struct codec *codec;
 
@@ -116,7 +117,7 @@ int encode_jpeg(bool brief, struct encode_jpeg_times *ret_times)
     error = into ? 0 : -ENOMEM;
     for (unsigned i = 0; i < count; i++) {
         contenders[i] = (struct contender){jpeg_once, NULL, layouts[i], into, {0}};
-        contenders[i].handle = i < 3 ? (void *)open_jpeg(scene) : yardstick_turbojpeg_open();
+        contenders[i].handle = i < 3 ? (void *)open_jpeg(scene, 1) : yardstick_turbojpeg_open();
         if (!contenders[i].handle)
             error = -ENOMEM;
     }
@@ -133,6 +134,29 @@ int encode_jpeg(bool brief, struct encode_jpeg_times *ret_times)
         .nv12 = statistics_median(contenders[2].times_ns, turns),
         .turbojpeg = turbojpeg ? statistics_median(contenders[3].times_ns, turns) : 0,
     };
+    return error;
+}
+
+int encode_jpeg_stripes(bool brief, double *ret_two_ns, double *ret_one_ns)
+{
+    static struct contender contenders[2];
+    unsigned turns = brief ? TURNS_BRIEF : TURNS;
+    const struct scene *scene;
+    int error = scene_1080p(&scene);
+
+    if (error < 0)
+        return error;
+    uint8_t *into = malloc(scene->picture_pixels * PACKET_BYTES_PER_PIXEL);
+    struct codec *two = open_jpeg(scene, 2);
+    struct codec *one = open_jpeg(scene, 1);
+    contenders[0] = (struct contender){jpeg_once, two, PIXEL_RGB24, into, {0}};
+    contenders[1] = (struct contender){jpeg_once, one, PIXEL_RGB24, into, {0}};
+    error = into && two && one ? run_contest(scene, contenders, 2, turns) : -ENOMEM;
+    codec_jpeg.close(two);
+    codec_jpeg.close(one);
+    free(into);
+    *ret_two_ns = statistics_median(contenders[0].times_ns, turns);
+    *ret_one_ns = statistics_median(contenders[1].times_ns, turns);
     return error;
 }
 

@@ -28,6 +28,9 @@ struct encode_jpeg_times {
 /* The picture where a simulator left it, to the JPEG where its packet goes; 720p. */
 int encode_jpeg(bool brief, struct encode_jpeg_times *ret_times);
 
+/* The same of RGB24 at 1080p, by one thread and shared by two. */
+int encode_jpeg_stripes(bool brief, double *ret_two_ns, double *ret_one_ns);
+
 /* Bottom-up RGB24 to I420, 720p. */
 int encode_convert(bool brief, double *ret_ours_ns, double *ret_swscale_ns);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every codec back end does, as a table of five functions. One back end, one file: jpeg.c,
- * x264.c, nvenc.c (the last two say how they differ, h264.c does the work).
+ * What every codec back end does, as a table of five functions. One back end, one file:
+ * jpeg_stripes.c, x264.c, nvenc.c (these say how they differ; jpeg.c and h264.c do the work).
  *
  * A codec lives for one picture size. Use:
  *
@@ -28,10 +28,13 @@
 
 struct codec;
 
+#define CODEC_JPEG_THREADS_MAX 8
+
 struct codec_config {
     struct stream_settings settings; /* every field set; width and height: of the pictures,
                                         fps: pictures per second to expect */
     size_t packet_bytes_max;         /* room for a coded picture, also in every codec_packet */
+    unsigned jpeg_threads;           /* JPEG: threads that share a picture; 0: as many as pay */
 };
 
 /* Where a coded picture goes, and what became of it. */

@@ -18,7 +18,7 @@ void coder_close(struct coder *coder)
 
 static int try_open(struct coder *coder, const struct codec_backend *backend)
 {
-    struct codec_config config = {coder->wish, coder->packet_bytes_max};
+    struct codec_config config = {coder->wish, coder->packet_bytes_max, coder->jpeg_threads};
     int rc = backend->open(&config, &coder->codec);
 
     if (rc < 0)

@@ -20,6 +20,7 @@ struct coder {
     enum coder_choice choice;
     bool jpeg_instead;       /* when no H.264 encoder opens: send JPEG rather than nothing */
     size_t packet_bytes_max; /* room for a coded picture */
+    unsigned jpeg_threads;   /* as in struct codec_config */
 
     const struct codec_backend *backend; /* NULL: none runs */
     struct codec *codec;

@@ -10,6 +10,8 @@
  * NV12 goes in as planes: its luma where it lies if it is full range, as JPEG is; its chroma is
  * taken apart in strips of eight rows.
  */
+#include "encoder/jpeg.h"
+
 #include <errno.h>
 #include <stdio.h> /* jpeglib.h needs FILE */
 #include <stdlib.h>
@@ -18,7 +20,6 @@
 #include <setjmp.h>
 
 #include "base/log.h"
-#include "encoder/codec.h"
 #include "proto/pixel.h"
 
 #define ROWS_PER_CALL 16 /* one row of 4:2:0 blocks */
@@ -26,7 +27,7 @@
 #define BLOCK_SIDE 8U
 #define QUALITY_MIN 5
 
-struct codec {
+struct jpeg_serial {
     struct jpeg_compress_struct compress;
     struct jpeg_error_mgr errors;
     struct jpeg_destination_mgr destination;
@@ -35,9 +36,10 @@ struct codec {
     struct picture picture;
     uint32_t width;
     uint32_t height;
-    int quality;     /* asked for */
-    int quality_set; /* in the compressor's tables; 0: none yet */
-    uint32_t fourcc; /* that the compressor is set up for; 0: none yet */
+    uint32_t restart_rows; /* pixels, whole blocks; 0: no restart markers */
+    int quality;           /* asked for */
+    int quality_set;       /* in the compressor's tables; 0: none yet */
+    uint32_t fourcc;       /* that the compressor is set up for; 0: none yet */
     bool created;
     size_t scratch_stride;  /* bytes per row below, whole blocks */
     uint8_t *scratch;       /* NV12: a call's rows of Y, then Cb, then Cr */
@@ -45,7 +47,7 @@ struct codec {
     uint8_t full_chroma[256];
 };
 
-_Noreturn static void fail(struct codec *codec, int failure)
+_Noreturn static void fail(struct jpeg_serial *codec, int failure)
 {
     codec->failure = failure;
     longjmp(codec->failed, 1);
@@ -102,7 +104,7 @@ static const struct layout *layout_of(uint32_t fourcc)
     return NULL;
 }
 
-static void create(struct codec *codec)
+static void create(struct jpeg_serial *codec)
 {
     jpeg_create_compress(&codec->compress);
     codec->created = true;
@@ -111,7 +113,7 @@ static void create(struct codec *codec)
 }
 
 /* Sets what differs from the previous picture; jpeg_set_defaults picks 4:2:0 for colour. */
-static void prepare(struct codec *codec, int quality)
+static void prepare(struct jpeg_serial *codec, int quality)
 {
     struct jpeg_compress_struct *compress = &codec->compress;
 
@@ -122,6 +124,8 @@ static void prepare(struct codec *codec, int quality)
         compress->input_components = layout->components;
         compress->in_color_space = layout->space;
         jpeg_set_defaults(compress);
+        compress->restart_in_rows =
+            (int)codec->restart_rows / (compress->comp_info[0].v_samp_factor * (int)BLOCK_SIDE);
         compress->raw_data_in = codec->picture.fourcc == PIXEL_NV12;
         codec->fourcc = codec->picture.fourcc;
         codec->quality_set = 0;
@@ -132,7 +136,7 @@ static void prepare(struct codec *codec, int quality)
     }
 }
 
-static void write_rows(struct codec *codec)
+static void write_rows(struct jpeg_serial *codec)
 {
     struct jpeg_compress_struct *compress = &codec->compress;
     const uint8_t *rows[ROWS_PER_CALL];
@@ -151,7 +155,7 @@ static void write_rows(struct codec *codec)
 }
 
 /* A row of luma: where it lies if libjpeg can read it there, else in `into`. */
-static const uint8_t *luma_row(const struct codec *codec, uint32_t y, uint8_t *into)
+static const uint8_t *luma_row(const struct jpeg_serial *codec, uint32_t y, uint8_t *into)
 {
     const struct picture *picture = &codec->picture;
     const uint8_t *from = picture->top + (ptrdiff_t)y * picture->stride_bytes;
@@ -165,7 +169,7 @@ static const uint8_t *luma_row(const struct codec *codec, uint32_t y, uint8_t *i
     return into;
 }
 
-static void split_chroma_row(const struct codec *codec, uint32_t y, uint8_t *into_cb,
+static void split_chroma_row(const struct jpeg_serial *codec, uint32_t y, uint8_t *into_cb,
                              uint8_t *into_cr)
 {
     const struct picture *picture = &codec->picture;
@@ -180,7 +184,7 @@ static void split_chroma_row(const struct codec *codec, uint32_t y, uint8_t *int
 }
 
 /* libjpeg takes whole rows of blocks: below the picture its last rows are repeated. */
-static void write_planes(struct codec *codec)
+static void write_planes(struct jpeg_serial *codec)
 {
     struct jpeg_compress_struct *compress = &codec->compress;
     uint8_t *scratch_cb = codec->scratch + ROWS_PER_CALL * codec->scratch_stride;
@@ -207,7 +211,7 @@ static void write_planes(struct codec *codec)
     }
 }
 
-static void compress_picture(struct codec *codec, int quality, struct codec_packet *packet)
+static void compress_picture(struct jpeg_serial *codec, int quality, struct codec_packet *packet)
 {
     prepare(codec, quality);
     codec->destination.next_output_byte = packet->bytes;
@@ -222,7 +226,7 @@ static void compress_picture(struct codec *codec, int quality, struct codec_pack
 }
 
 /* Compresses, or without a packet creates the compressor; returns 0 or what libjpeg reported. */
-static int guarded(struct codec *codec, int quality, struct codec_packet *packet)
+static int guarded(struct jpeg_serial *codec, int quality, struct codec_packet *packet)
 {
     if (setjmp(codec->failed) != 0) {
         if (codec->created)
@@ -236,7 +240,7 @@ static int guarded(struct codec *codec, int quality, struct codec_packet *packet
     return 0;
 }
 
-static void close_jpeg(struct codec *codec)
+void jpeg_serial_close(struct jpeg_serial *codec)
 {
     if (!codec)
         return;
@@ -256,7 +260,7 @@ static void fill_table(uint8_t table[256], double zero, double scale, double ful
 }
 
 /* For NV12; other layouts need none of it. */
-static int make_scratch(struct codec *codec)
+static int make_scratch(struct jpeg_serial *codec)
 {
     size_t mcu = 2UL * BLOCK_SIDE;
 
@@ -267,15 +271,17 @@ static int make_scratch(struct codec *codec)
     return codec->scratch ? 0 : -ENOMEM;
 }
 
-static int open_jpeg(const struct codec_config *config, struct codec **ret_codec)
+int jpeg_serial_open(const struct codec_config *config, uint32_t restart_rows,
+                     struct jpeg_serial **ret_codec)
 {
-    struct codec *codec = calloc(1, sizeof(*codec));
+    struct jpeg_serial *codec = calloc(1, sizeof(*codec));
 
     if (!codec)
         return -ENOMEM;
     codec->width = config->settings.width;
     codec->height = config->settings.height;
     codec->quality = (int)config->settings.jpeg_quality;
+    codec->restart_rows = restart_rows;
     codec->destination.init_destination = on_destination_begin;
     codec->destination.empty_output_buffer = on_destination_full;
     codec->destination.term_destination = on_destination_end;
@@ -284,20 +290,14 @@ static int open_jpeg(const struct codec_config *config, struct codec **ret_codec
     codec->errors.error_exit = on_error;
     codec->errors.emit_message = on_message;
     if (make_scratch(codec) < 0 || guarded(codec, 0, NULL) < 0) {
-        close_jpeg(codec);
+        jpeg_serial_close(codec);
         return -ENOMEM;
     }
     *ret_codec = codec;
     return 0;
 }
 
-static bool has_preset_jpeg(const char *preset)
-{
-    (void)preset;
-    return true; /* JPEG has none; whatever H.264 uses does not matter here */
-}
-
-static bool adapt_jpeg(struct codec *codec, const struct stream_settings *settings)
+bool jpeg_serial_adapt(struct jpeg_serial *codec, const struct stream_settings *settings)
 {
     if (settings->width != codec->width || settings->height != codec->height)
         return false;
@@ -305,7 +305,12 @@ static bool adapt_jpeg(struct codec *codec, const struct stream_settings *settin
     return true;
 }
 
-static int load_jpeg(struct codec *codec, const struct picture *picture)
+void jpeg_serial_quality(struct jpeg_serial *codec, uint32_t quality)
+{
+    codec->quality = (int)quality;
+}
+
+int jpeg_serial_load(struct jpeg_serial *codec, const struct picture *picture)
 {
     if (!layout_of(picture->fourcc))
         return -EPROTONOSUPPORT;
@@ -313,11 +318,10 @@ static int load_jpeg(struct codec *codec, const struct picture *picture)
     return 0;
 }
 
-static int encode_jpeg(struct codec *codec, bool keyframe, struct codec_packet *packet)
+int jpeg_serial_encode(struct jpeg_serial *codec, struct codec_packet *packet)
 {
     int quality = codec->quality;
 
-    (void)keyframe; /* every JPEG is one */
     if (packet->bytes_max == 0)
         return -EMSGSIZE; /* libjpeg writes a byte before it counts it */
     int rc = guarded(codec, quality, packet);
@@ -331,15 +335,3 @@ static int encode_jpeg(struct codec *codec, bool keyframe, struct codec_packet *
     packet->degraded = quality < codec->quality;
     return 0;
 }
-
-const struct codec_backend codec_jpeg = {
-    .name = "libjpeg",
-    .codec = VIDEO_CODEC_JPEG,
-    .borrows_picture = true,
-    .has_preset = has_preset_jpeg,
-    .open = open_jpeg,
-    .adapt = adapt_jpeg,
-    .load = load_jpeg,
-    .encode = encode_jpeg,
-    .close = close_jpeg,
-};

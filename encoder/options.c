@@ -84,6 +84,11 @@ static bool read_quality(struct options *options, const char *value)
     return read_whole(value, 1, 100, &options->stage.settings.jpeg_quality);
 }
 
+static bool read_jpeg_threads(struct options *options, const char *value)
+{
+    return read_whole(value, 0, CODEC_JPEG_THREADS_MAX, &options->stage.jpeg_threads);
+}
+
 static bool read_bitrate(struct options *options, const char *value)
 {
     double mbit;
@@ -148,6 +153,9 @@ static const struct option_row {
      "libx264 where there is none; x264 does not try (default auto)"},
     {"jpeg-quality", "SIMCAST_JPEG_QUALITY", "N", read_quality, "1 to 100",
      "1 to 100 (default 80)"},
+    {"jpeg-threads", "SIMCAST_JPEG_THREADS", "N", read_jpeg_threads, "0 to 8",
+     "threads that share a picture as JPEG; 0 = one for each 750,000\n"
+     "pixels, no more than there are cores (default 0)"},
     {"bitrate", "SIMCAST_BITRATE", "MBIT", read_bitrate, "0.05 to 200 (Mbit/s)",
      "of H.264 in Mbit/s, 0.05 to 200 (default 4)"},
     {"fps", "SIMCAST_FPS", "N", read_fps, "0 to 240",

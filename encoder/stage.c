@@ -83,6 +83,7 @@ int stage_open(const struct stage_config *config, struct stage **ret_stage)
     stage->coder = (struct coder){
         .choice = config->choice,
         .jpeg_instead = config->jpeg_instead,
+        .jpeg_threads = config->jpeg_threads,
         .packet_bytes_max = config->packet_bytes_max - VIDEO_PAYLOAD_OFFSET,
     };
     stage->settings = config->settings;

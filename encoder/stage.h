@@ -38,6 +38,7 @@ struct stage_config {
                                         set; fps 0: as many as come; width and height unused */
     enum coder_choice choice;
     bool jpeg_instead;       /* when no H.264 encoder opens: send JPEG rather than nothing */
+    unsigned jpeg_threads;   /* that share a picture as JPEG; 0: as many as pay */
     bool crc;                /* fill in the packets' CRC-32 */
     size_t packet_bytes_max; /* size of a packet slot, at least STAGE_PACKET_BYTES_MIN */
 };

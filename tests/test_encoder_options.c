@@ -69,6 +69,9 @@ START_TEST(auto_falls_back_to_jpeg_and_h264_does_not)
     ck_assert_int_eq(read_flags("--codec", "jpeg", "--codec-backend=x264"), 0);
     ck_assert_uint_eq(options.stage.settings.codec, VIDEO_CODEC_JPEG);
     ck_assert_int_eq(options.stage.choice, CODER_X264);
+    ck_assert_uint_eq(options.stage.jpeg_threads, 0);
+    ck_assert_int_eq(read_flags("--jpeg-threads=4", NULL, NULL), 0);
+    ck_assert_uint_eq(options.stage.jpeg_threads, 4);
 }
 END_TEST
 
@@ -80,6 +83,8 @@ static const struct {
     {"--codec-backend=vaapi", "--codec-backend"},
     {"--jpeg-quality=0", "1 to 100"},
     {"--jpeg-quality=80.5", "1 to 100"},
+    {"--jpeg-threads=9", "0 to 8"},
+    {"--jpeg-threads=-1", "0 to 8"},
     {"--bitrate=nan", "Mbit/s"},
     {"--bitrate=", "Mbit/s"},
     {"--fps=-1", "0 to 240"},

@@ -7,7 +7,7 @@
 #include <jpeglib.h>
 #include <malloc.h>
 
-#include "encoder/codec.h"
+#include "encoder/jpeg.h"
 #include "tests/picture_kit.h"
 
 #define PACKET_BYTES (2048UL * 1024)
@@ -282,6 +282,63 @@ START_TEST(a_slot_too_small_for_any_quality_loses_only_that_picture)
 }
 END_TEST
 
+/* Rows of the stripes that jpeg_stripes.c cuts for so many threads. */
+static uint32_t stripe_rows(uint32_t height, unsigned threads)
+{
+    return ((height + threads - 1) / threads + 15) / 16 * 16;
+}
+
+static void check_stripes(uint32_t fourcc, struct kit_size size, unsigned threads, uint32_t flags)
+{
+    static uint8_t serial_memory[PACKET_BYTES];
+    struct kit_frame kit = kit_frame_make(fourcc, size.width, size.height, flags, 5);
+    struct picture picture = kit_picture(&kit);
+    struct codec_packet serial = {.bytes = serial_memory, .bytes_max = PACKET_BYTES};
+    struct codec_packet packet;
+    struct codec_config config = {.settings = {.codec = VIDEO_CODEC_JPEG,
+                                               .jpeg_quality = 80,
+                                               .width = size.width,
+                                               .height = size.height},
+                                  .packet_bytes_max = PACKET_BYTES,
+                                  .jpeg_threads = threads};
+    struct codec *striped;
+    struct jpeg_serial *jpeg;
+
+    ck_assert_int_eq(codec_jpeg.open(&config, &striped), 0);
+    ck_assert_int_eq(jpeg_serial_open(&config, stripe_rows(size.height, threads), &jpeg), 0);
+    ck_assert_int_eq(jpeg_serial_load(jpeg, &picture), 0);
+    ck_assert_int_eq(jpeg_serial_encode(jpeg, &serial), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_int_eq(encode(striped, &kit, PACKET_BYTES, &packet), 0);
+        ck_assert(packet.keyframe && !packet.degraded);
+        ck_assert_uint_eq(packet.size_bytes, serial.size_bytes);
+        ck_assert_mem_eq(packet.bytes, serial.bytes, serial.size_bytes);
+    }
+    /* Without room for all stripes, and for any of them. */
+    ck_assert_int_eq(encode(striped, &kit, serial.size_bytes * 9 / 10, &packet), 0);
+    ck_assert(packet.degraded);
+    ck_assert_int_eq(encode(striped, &kit, 100, &packet), -EMSGSIZE);
+    config.settings.jpeg_quality = 30;
+    ck_assert(codec_jpeg.adapt(striped, &config.settings));
+    ck_assert(jpeg_serial_adapt(jpeg, &config.settings));
+    ck_assert_int_eq(jpeg_serial_encode(jpeg, &serial), 0);
+    ck_assert_int_eq(encode(striped, &kit, PACKET_BYTES, &packet), 0);
+    ck_assert_uint_eq(packet.size_bytes, serial.size_bytes);
+    ck_assert_mem_eq(packet.bytes, serial.bytes, serial.size_bytes);
+    jpeg_serial_close(jpeg);
+    codec_jpeg.close(striped);
+    kit_frame_free(&kit);
+}
+
+START_TEST(stripes_join_to_what_one_thread_writes)
+{
+    for (unsigned threads = 2; threads <= 8; threads += 3) {
+        check_stripes(all_layouts[_i], (struct kit_size){640, 360}, threads, 0);
+        check_stripes(all_layouts[_i], (struct kit_size){334, 402}, threads, RING_FRAME_BOTTOM_UP);
+    }
+}
+END_TEST
+
 /* The source cannot be written, and what the codec keeps would not hold a tenth of a picture. */
 START_TEST(no_picture_is_copied)
 {
@@ -316,6 +373,8 @@ int main(void)
     tcase_add_test(cases, one_codec_serves_changing_layouts_and_qualities);
     tcase_add_test(cases, a_slot_too_small_gets_a_worse_picture);
     tcase_add_test(cases, a_slot_too_small_for_any_quality_loses_only_that_picture);
+    tcase_add_loop_test(cases, stripes_join_to_what_one_thread_writes, 0,
+                        sizeof(all_layouts) / sizeof(all_layouts[0]));
     tcase_add_test(cases, no_picture_is_copied);
     tcase_set_timeout(cases, 60);
     suite_add_tcase(suite, cases);
