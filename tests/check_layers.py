@@ -23,7 +23,7 @@ MAY_INCLUDE = {
     "hal": ["base", "proto", "shm", "safety", "motion", "bus"],
     "sim": ["base", "proto", "shm", "safety", "motion", "bus"],
     "cli": ["base", "proto", "shm"],
-    "bench": ["base", "proto", "shm", "encoder", "sim"],
+    "bench": ["base", "proto", "shm", "safety", "encoder", "hal", "sim"],
     "python": ["base", "proto", "shm"],
 }
 
