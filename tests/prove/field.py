@@ -177,6 +177,7 @@ class Field:
             self.server.start()
         elif name == "simcastd":
             self.daemon = Daemon(self.build / "daemon" / "simcastd", "--bus", self.bus,
+                                 "--commands-per-s", 1000,
                                  directory=self.directory, environment=self.environment)
         else:
             command = [self.build / name / f"simcast-{name}", "--ipc-dir", self.directory]

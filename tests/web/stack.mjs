@@ -45,7 +45,9 @@ export class Stack {
     this.arguments = {
       sim: simArguments,
       encoder: [],
-      daemon: ['--listen', `127.0.0.1:${this.port}`, '--web-dir', WEB_DIR],
+      daemon: [
+        '--listen', `127.0.0.1:${this.port}`, '--web-dir', WEB_DIR, '--allowed-hosts', 'robot.test',
+      ],
     };
     for (const name of Object.keys(PROGRAMS)) this.start(name);
     await until(() => this.#answers(), `simcastd serves port ${this.port}\n${this.logs()}`);
