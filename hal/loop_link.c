@@ -220,8 +220,9 @@ void loop_link_inference_close(struct loop_link *link)
     close_socket(&link->pusher);
 }
 
-/* Puts the next message into `held`, in place of what it holds. */
-static int receive(struct loop_link *link)
+/* Puts the next message into `held`, in place of what it holds, and says whether it is the newest.
+ */
+static int receive(struct loop_link *link, bool *ret_newest)
 {
     int count;
 
@@ -231,27 +232,25 @@ static int receive(struct loop_link *link)
     if (count < 0)
         return -EPIPE;
     assert(count == sizeof(struct hal_observation));
+    /* Pairs with the release in loop_link_send_observation, which follows the last write. */
+    uint64_t sent = atomic_load_explicit(&link->sent, memory_order_acquire);
     const struct hal_observation *observation = zmq_msg_data(&link->held);
     link->missed += observation->seq - link->seen - 1;
     link->seen = observation->seq;
+    *ret_newest = observation->seq == sent;
     return 0;
-}
-
-/* Pairs with the release in loop_link_send_observation. */
-static bool holds_newest(struct loop_link *link)
-{
-    return link->seen == atomic_load_explicit(&link->sent, memory_order_acquire);
 }
 
 int loop_link_wait_observation(struct loop_link *link,
                                const struct hal_observation **ret_observation)
 {
-    int error = receive(link);
+    bool newest;
+    int error = receive(link, &newest);
 
     /* What waits behind it is newer; what did not fit any more was dropped, so the next is. */
-    for (unsigned i = 0; error == 0 && !holds_newest(link) && i < PIPE_MESSAGES; i++) {
+    for (unsigned i = 0; error == 0 && !newest && i < PIPE_MESSAGES; i++) {
         link->missed++;
-        error = receive(link);
+        error = receive(link, &newest);
     }
     *ret_observation = zmq_msg_data(&link->held);
     return error;

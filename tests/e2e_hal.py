@@ -18,6 +18,7 @@ import time
 from daemon_kit import Daemon, wait_until
 from nats import NatsServer
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 DEMO_PORT = 43420
 NATS_PORT = 43421
 STOP_SECONDS_MAX = 0.2  # a period and a gate's tick are 60 ms; the rest is for a busy machine
@@ -110,7 +111,9 @@ def the_game_loop_finds_nothing_wrong(build):
 def wrong_options_and_policies_are_refused_in_one_sentence(build):
     wrong = [["--rate", "0"], ["--rate", "1001"], ["--rate", "x"], ["--fifo", "100"], ["--waltz"],
              ["--policy", "waltz"], ["--policy", "./waltz.so"], ["--policy", "mlp:/no/such"],
-             ["--policy", "mlp"], ["walk"], ["--log-level", "loud"], ["--bus", "carrier:pigeon"]]
+             ["--policy", "mlp"], ["--policy", "external"], ["walk"],
+             ["--joint-map", "0,1,2"], ["--observations", "tcp://127.0.0.1:1"],
+             ["--log-level", "loud"], ["--bus", "carrier:pigeon"]]
     with Programs(build) as programs:
         for options in wrong:
             code, out, err = programs.run("simcast-hal", *options, seconds=10)
@@ -172,6 +175,27 @@ def drive_until(client, condition, dump):
         client.receive_all(0.1)
 
 
+def an_exported_network_runs(build):
+    with Programs(build) as programs:
+        weights = {"model_state_dict": {
+            "actor.0.weight": [[0.01] * 48] * 16, "actor.0.bias": [0.1] * 16,
+            "actor.2.weight": [[0.02] * 16] * 12, "actor.2.bias": [0.0] * 12,
+            "critic.0.weight": [[1.0]]}}
+        checkpoint = programs.directory / "model.json"
+        checkpoint.write_text(json.dumps(weights))
+        network = programs.directory / "net.mlp"
+        exporter = [sys.executable, ROOT / "hal" / "export_mlp.py"]
+        subprocess.run([*exporter, checkpoint, network], check=True)
+        code, out, err = programs.run("simcast-hal", "--game-loop", "--seconds", 2, "--policy",
+                                      f"mlp:{network}")
+        assert code == 0 and json.loads(out)["bad"] == 0, err
+        weights["model_state_dict"]["actor.2.bias"] = [0.0] * 11
+        checkpoint.write_text(json.dumps(weights))
+        refused = subprocess.run([*exporter, checkpoint, network], check=False,
+                                 capture_output=True, text=True)
+        assert refused.returncode == 1 and "do not fit" in refused.stderr, refused
+
+
 def the_demo_walks_by_its_policy(build):
     with Programs(build) as programs:
         process = subprocess.run(
@@ -186,7 +210,7 @@ def the_demo_walks_by_its_policy(build):
 
 CASES = [the_game_loop_finds_nothing_wrong, wrong_options_and_policies_are_refused_in_one_sentence,
          it_waits_for_a_robot_and_survives_its_restart, an_operators_stop_arrives_without_a_bus,
-         the_demo_walks_by_its_policy]
+         an_exported_network_runs, the_demo_walks_by_its_policy]
 
 
 def main():
