@@ -13,6 +13,7 @@
 #define UPRIGHT_MIN 0.4F
 #define DT_S_MAX 0.02 /* the gait's limit */
 
+// NOLINTNEXTLINE(readability-non-const-parameter): the interface of all policies
 static int init(const char *argument, void **ret_state, char *reason, uint32_t reason_bytes)
 {
     struct gait *gait = calloc(1, sizeof(*gait));
