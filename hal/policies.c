@@ -14,9 +14,10 @@
 #define NAME_BYTES 1024
 #define REASON_BYTES 256
 
-// NOLINTNEXTLINE(readability-non-const-parameter): the interface of all policies
+/* NOLINTBEGIN(readability-non-const-parameter): the interface of all policies */
 static int no_step(void *state, const struct policy_observation *observation,
                    float ret_joints_rad[POLICY_JOINTS])
+/* NOLINTEND(readability-non-const-parameter) */
 {
     (void)state;
     (void)observation;
