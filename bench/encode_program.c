@@ -184,7 +184,7 @@ static int stream_pictures(struct rig *rig, struct yardstick_stream *stream)
 
 int encode_program_h264(const char *dir, const struct scene *scene, struct yardstick_stream *stream)
 {
-    struct rig rig;
+    struct rig rig = {0};
     int error = rig_open(&rig, dir, scene, stream->fps);
 
     if (error < 0)
@@ -200,7 +200,7 @@ int encode_program_h264(const char *dir, const struct scene *scene, struct yards
 int encode_program_idle(const char *dir, bool brief, double *ret_core_percent)
 {
     const struct scene *scene;
-    struct rig rig;
+    struct rig rig = {0};
     int error = scene_720p(&scene);
 
     if (error == 0)
@@ -248,7 +248,7 @@ int encode_program_first_packet(const char *dir, bool brief, struct histogram *r
     int error = scene_720p(&scene);
 
     for (unsigned i = 0; i < (brief ? VIEWERS_BRIEF : VIEWERS) && error == 0; i++) {
-        struct rig rig;
+        struct rig rig = {0};
         error = rig_open(&rig, dir, scene, IDLE_FPS);
         if (error < 0)
             return error;

@@ -234,11 +234,11 @@ int bus_publish(struct bus *bus, enum bus_lane lane, const struct bus_message *m
 
     if (!bus_subject_is_valid(message->subject))
         return -EINVAL;
-    if (message->payload_bytes > limit)
+    if (message->payload_bytes > limit) {
         result = -EMSGSIZE;
-    else if (!link_is_up(link))
+    } else if (!link_is_up(link)) {
         result = -EPIPE;
-    else
+    } else {
         result = mailbox_post(bus->outbox[lane], &(struct mailbox_message){
                                                      .tag = link,
                                                      .head = message->subject,
@@ -246,6 +246,7 @@ int bus_publish(struct bus *bus, enum bus_lane lane, const struct bus_message *m
                                                      .body = message->payload,
                                                      .body_bytes = message->payload_bytes,
                                                  });
+    }
     if (result < 0)
         bus_sent(bus, false);
     return result;

@@ -339,13 +339,14 @@ static void handle(const struct local *local, enum bus_lane lane_index, int coun
     if (count < PART_SENDER || count > PARTS || !read_subject(&parts[PART_SUBJECT], subject) ||
         is_own(bus, count, parts))
         return;
-    if (bus_wants(bus, subject, &wanted))
+    if (bus_wants(bus, subject, &wanted)) {
         bus_deliver(bus, lane_index == BUS_LANE_STOP ? BUS_LANE_STOP : wanted,
                     &(struct bus_message){
                         .subject = subject,
                         .payload = zmq_msg_data(&parts[PART_PAYLOAD]),
                         .payload_bytes = zmq_msg_size(&parts[PART_PAYLOAD]),
                     });
+    }
     if (bus->serve)
         forward(local->lanes[lane_index].tx, count, parts);
 }

@@ -157,13 +157,14 @@ static void on_message(natsConnection *connection, natsSubscription *subscriptio
     pthread_mutex_lock(&session->lock);
     struct bus *bus = session->bus;
     if (bus && bus_wants(bus, natsMsg_GetSubject(message), &lane) && lane == session->lane &&
-        !is_own(bus, message))
+        !is_own(bus, message)) {
         bus_deliver(bus, lane,
                     &(struct bus_message){
                         .subject = natsMsg_GetSubject(message),
                         .payload = natsMsg_GetData(message),
                         .payload_bytes = (size_t)natsMsg_GetDataLength(message),
                     });
+    }
     pthread_mutex_unlock(&session->lock);
     natsMsg_Destroy(message);
 }

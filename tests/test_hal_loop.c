@@ -163,7 +163,7 @@ static float distance_from_standing(enum gate_mode told, double seconds)
 START_TEST(it_answers_each_state_with_an_action)
 {
     struct stats_values stats;
-    struct robot_action action;
+    struct robot_action action = {0};
     unsigned answered = 0;
 
     start("stand");

@@ -120,7 +120,7 @@ START_TEST(in_hold_only_who_knows_of_it_is_obeyed)
     struct robot_action action;
 
     attach();
-    int64_t now_ns = clock_now_ns();
+    int64_t now_ns;
     action = good_action();
     send(&action, sizeof(action));
     ck_assert(robot_link_drive(robot_link, GATE_HOLD, now_ns = clock_now_ns(), &drive));

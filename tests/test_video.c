@@ -20,13 +20,13 @@ START_TEST(a_packet_carries_its_websocket_frame_ready_to_send)
         size_t length = payload_lengths[i];
         struct video_header header = {
             7, 9, (uint32_t)length, VIDEO_FLAG_KEYFRAME, VIDEO_CODEC_H264, 0x12345678, 42};
-        struct video_packet_view view;
+        struct video_packet_view view = {0};
         memset(packet, 0xee, sizeof(packet));
         size_t start = video_packet_finish(packet, &header);
         ck_assert_int_eq(video_packet_parse(packet, VIDEO_PAYLOAD_OFFSET + length, &view), 0);
         ck_assert_ptr_eq(view.ws_frame, packet + start);
         ck_assert_ptr_eq(view.payload, packet + VIDEO_PAYLOAD_OFFSET);
-        ck_assert_mem_eq(&view.header, &header, sizeof(header));
+        ck_assert_int_eq(memcmp(&view.header, &header, sizeof(header)), 0);
         ck_assert_uint_eq(view.message_bytes, 33 + length);
         ck_assert_uint_eq(view.message[0], 0x01);
         /* Read the frame header as RFC 6455 section 5.2 says. */
