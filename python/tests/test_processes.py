@@ -86,12 +86,14 @@ class ProcessTest(kit.RingTest):
         self.assertEqual(len(set(epochs)), 3)
 
     def test_ctrl_c_ends_the_waiting(self):
-        child = self.child("import simcast\nprint('go', flush=True)\n"
-                           "for _ in simcast.subscribe('front'): pass")
+        camera = self.camera()
+        child = self.child(CONSUMER)
+        self.assertTrue(kit.wait_until(lambda: camera.wanted, 20))
+        camera.publish(kit.noise(camera.shape))
+        # It has taken a frame, so all is imported: while Python imports, it can lose a Ctrl-C.
         child.stdout.readline()
-        time.sleep(0.05)  # no condition to wait for: it shall be asleep, and need not be
         child.send_signal(signal.SIGINT)
-        self.assertIn("KeyboardInterrupt", child.communicate(timeout=5)[1])
+        self.assertIn("KeyboardInterrupt", child.communicate(timeout=20)[1])
 
     def test_a_frame_wakes_the_waiting(self):
         camera, subscription = self.pair()
