@@ -2,7 +2,6 @@
 /* Works on argv and its own tables; a wrong value ends in one sentence that says what fits. */
 #include "cli/demo_options.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +10,11 @@
 #include <sysexits.h>
 
 #include "base/log.h"
+#include "cli/values.h"
 #include "proto/video.h"
 
 #define SECONDS_MAX 86400
 #define FPS_MAX 240
-#define SIDE_MIN 16
-#define SIDE_MAX 4096
 
 enum demo_flag {
     FLAG_SECONDS = 1,
@@ -75,26 +73,17 @@ static const char help[] =
 /* A whole number from low to high, or 0. */
 static unsigned number(const char *text, unsigned low, unsigned high)
 {
-    char *end;
+    uint64_t value = 0;
 
-    errno = 0;
-    unsigned long value = strtoul(text, &end, 10);
-    bool fits = errno == 0 && *end == '\0' && text[0] >= '0' && text[0] <= '9' && value >= low &&
-                value <= high;
-    return fits ? (unsigned)value : 0;
+    return value_number(text, low, high, &value) ? (unsigned)value : 0;
 }
 
 static bool is_size(const char *text)
 {
-    char width[8];
-    const char *x = strchr(text, 'x');
+    uint32_t width;
+    uint32_t height;
 
-    if (!x || (size_t)(x - text) >= sizeof(width))
-        return false;
-    memcpy(width, text, (size_t)(x - text));
-    width[x - text] = '\0';
-    unsigned sides[] = {number(width, SIDE_MIN, SIDE_MAX), number(x + 1, SIDE_MIN, SIDE_MAX)};
-    return sides[0] > 0 && sides[0] % 2 == 0 && sides[1] > 0 && sides[1] % 2 == 0;
+    return value_size(text, &width, &height);
 }
 
 static bool is_codec(const char *text)
