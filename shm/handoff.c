@@ -23,11 +23,14 @@ static bool stream_name_is_valid(const char *stream)
 
     if (length == 0 || length == RING_STREAM_BYTES)
         return false;
+    unsigned pluses = 0;
     for (size_t i = 0; i < length; i++) {
-        if (!isalnum((unsigned char)stream[i]) && stream[i] != '-' && stream[i] != '_')
+        if (stream[i] == '+')
+            pluses++;
+        else if (!isalnum((unsigned char)stream[i]) && stream[i] != '-' && stream[i] != '_')
             return false;
     }
-    return true;
+    return pluses <= 1 && stream[0] != '+' && stream[length - 1] != '+';
 }
 
 int ring_socket_path(const char *dir, const char *stream, enum ring_kind kind, char *ret_path,

@@ -47,7 +47,11 @@ extern "C" {
 #endif
 
 #define RING_DIR_DEFAULT "/dev/shm/sdr_os_ipc"
-#define RING_STREAM_BYTES 32 /* a stream's name with its NUL: letters, digits, '-', '_' */
+/*
+ * A stream's name with its NUL: letters, digits, '-', '_'. One '+' may stand between the name of
+ * a camera and that of a rendition of it ("front+jpeg"), with at least one character on each side.
+ */
+#define RING_STREAM_BYTES 32
 #define RING_USER_BYTES 1024
 #define RING_LEASES_MAX 32
 #define RING_CONSUMER_LEASES_MAX 8

@@ -135,6 +135,10 @@ START_TEST(an_inquiry_tells_of_the_ring_and_its_consumers_and_takes_no_lease)
     ck_assert_uint_eq(info.consumers[0].seq, 5);
     ck_assert_int_eq(ring_inspect(dir, "rear", RING_KIND_FRAMES, &info), -ENOENT);
     ck_assert_int_eq(ring_inspect(dir, "../x", RING_KIND_FRAMES, &info), -EINVAL);
+    ck_assert_int_eq(ring_inspect(dir, "front+jpeg", RING_KIND_FRAMES, &info), -ENOENT);
+    static const char *const bad[] = {"+", "+jpeg", "front+", "front+a+b"};
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        ck_assert_int_eq(ring_inspect(dir, bad[i], RING_KIND_FRAMES, &info), -EINVAL);
     ring_consumer_close(consumer);
 }
 END_TEST

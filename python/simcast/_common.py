@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Pixels = numpy.typing.NDArray[numpy.uint8]
 
-STREAM_NAME = re.compile(r"[A-Za-z0-9_-]{1,31}")
+STREAM_NAME = re.compile(r"(?=.{1,31}$)[A-Za-z0-9_-]+(\+[A-Za-z0-9_-]+)?")
 
 
 def check_stream(stream: str) -> str:
