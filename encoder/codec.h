@@ -35,6 +35,9 @@ struct codec_config {
                                         fps: pictures per second to expect */
     size_t packet_bytes_max;         /* room for a coded picture, also in every codec_packet */
     unsigned jpeg_threads;           /* JPEG: threads that share a picture; 0: as many as pay */
+    unsigned h264_threads;           /* H.264: slices of a picture; 0: as many as pay */
+    bool intra_refresh;              /* H.264: a wave of intra blocks instead of keyframes that
+                                        nobody asked for */
 };
 
 /* Where a coded picture goes, and what became of it. */
