@@ -318,6 +318,18 @@ int ring_release(struct ring_consumer *consumer, const struct ring_view *view)
     return held ? 0 : -ESTALE;
 }
 
+int ring_check(const struct ring_consumer *consumer, const struct ring_view *view)
+{
+    const struct attachment *attachment = consumer->held[view->lease];
+
+    if (consumer->link.fork_generation != fork_guard_generation())
+        return -ESTALE;
+    /* As in unpin; a plain load would let our reads of the payload come after it. */
+    uint64_t word =
+        atomic_fetch_or_explicit(&attachment->leases->words[view->lease], 0, memory_order_acq_rel);
+    return word == consumer->held_word[view->lease] ? 0 : -ESTALE;
+}
+
 /* ---- waiting ------------------------------------------------------------------------------ */
 
 static int sleep_until(const struct ring_consumer *consumer, int64_t until_ns)

@@ -297,6 +297,12 @@ int ring_acquire(struct ring_consumer *consumer, enum ring_policy policy,
  */
 int ring_release(struct ring_consumer *consumer, const struct ring_view *view);
 
+/*
+ * Whether what was read of the view so far is of one frame: 0, or -ESTALE as ring_release. For a
+ * reader that passes results on before it is done with the view. The view stays to be released.
+ */
+int ring_check(const struct ring_consumer *consumer, const struct ring_view *view);
+
 /* The last of these three is remembered and told again to a restarted producer. */
 void ring_consumer_want(struct ring_consumer *consumer, bool wanted);
 void ring_consumer_request_keyframe(struct ring_consumer *consumer);

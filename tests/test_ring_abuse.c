@@ -96,11 +96,13 @@ START_TEST(a_pin_that_is_too_old_is_revoked_and_its_holder_learns_it)
     do { /* pins that come and go are never too old */
         publish(2, 0);
         ck_assert_int_eq(acquire(quick, RING_LATEST, &view), 0);
+        ck_assert_int_eq(ring_check(quick, &view), 0);
         ck_assert_int_eq(ring_release(quick, &view), 0);
         ck_assert_int_eq(ring_inspect(dir, "front", RING_KIND_FRAMES, &info), 0);
     } while (info.consumers[0].revoked + info.consumers[1].revoked == 0 &&
              clock_now_ns() < give_up_ns);
     ck_assert_uint_eq(info.consumers[0].revoked + info.consumers[1].revoked, 1);
+    ck_assert_int_eq(ring_check(slow, &held), -ESTALE);
     ck_assert_int_eq(ring_release(slow, &held), -ESTALE);
     publish(3, 0);
     ck_assert_int_eq(acquire(slow, RING_LATEST, &held), 0);
