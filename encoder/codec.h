@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What every codec back end does, as a table of five functions. One back end, one file:
- * jpeg_stripes.c, x264.c, nvenc.c (these say how they differ; jpeg.c and h264.c do the work).
+ * jpeg_stripes.c, nvjpeg.c, x264.c, nvenc.c (jpeg.c, lavc.c and cuda.c do work for them).
  *
  * A codec lives for one picture size. Use:
  *
@@ -35,6 +35,8 @@ struct codec_config {
                                         fps: pictures per second to expect */
     size_t packet_bytes_max;         /* room for a coded picture, also in every codec_packet */
     unsigned jpeg_threads;           /* JPEG: threads that share a picture; 0: as many as pay */
+    const struct picture *like;      /* the first to come, its pixels not looked at; NULL: unknown.
+                                        Others may follow: some back ends open faster when told */
     unsigned h264_threads;           /* H.264: slices of a picture; 0: as many as pay */
     bool intra_refresh;              /* H.264: a wave of intra blocks instead of keyframes that
                                         nobody asked for */
@@ -53,6 +55,7 @@ struct codec_backend {
     const char *name; /* for people: "libjpeg", "libx264", "h264_nvenc" */
     enum video_codec codec;
     bool borrows_picture; /* the loaded picture must stay readable until encode returns */
+    bool takes_cuda;      /* load takes pictures in GPU memory, too */
 
     /* Whether this back end knows a preset by that name. */
     bool (*has_preset)(const char *preset);
@@ -71,8 +74,8 @@ struct codec_backend {
     bool (*adapt)(struct codec *codec, const struct stream_settings *settings);
 
     /*
-     * Takes a picture of the configured size. Errors: -EPROTONOSUPPORT a layout that this codec
-     * does not take. Nothing is kept then.
+     * Takes a picture of the configured size. Errors: -EPROTONOSUPPORT a layout or a memory that
+     * this codec does not take; -EIO the GPU failed: close it. Nothing is kept then.
      */
     int (*load)(struct codec *codec, const struct picture *picture);
 
@@ -90,6 +93,8 @@ struct codec_backend {
 extern const struct codec_backend codec_jpeg;
 extern const struct codec_backend codec_x264;
 extern const struct codec_backend codec_nvenc;
+extern const struct codec_backend codec_nvenc_hevc;
+extern const struct codec_backend codec_nvjpeg;
 
 /* The last error that FFmpeg reported on this thread, "" if none; valid until the next. */
 const char *codec_h264_complaint(void);

@@ -64,3 +64,15 @@ int picture_from_frame(const struct ring_frame *frame, const void *pixels,
     *ret_picture = picture;
     return 0;
 }
+
+int picture_from_view(const struct ring_view *view, struct picture *ret_picture,
+                      const char **ret_reason)
+{
+    int rc = picture_from_frame(&view->frame, view->payload, ret_picture, ret_reason);
+
+    if (rc == 0) {
+        ret_picture->memory = view->memory;
+        ret_picture->cuda_device = view->cuda_device;
+    }
+    return rc;
+}

@@ -26,6 +26,8 @@ struct picture {
     uint32_t width;                /* pixels */
     uint32_t height;               /* pixels */
     bool limited_range;            /* NV12: luma 16 to 235; other layouts are full range */
+    enum ring_memory memory;       /* RING_MEMORY_CUDA: the pointers are the GPU's, not ours */
+    int cuda_device;               /* RING_MEMORY_CUDA: the GPU's number in this process */
 };
 
 /*
@@ -34,6 +36,10 @@ struct picture {
  * -EPROTONOSUPPORT a layout or matrix that no codec here takes; -EPROTO the header contradicts
  * itself or payload_bytes. The caller refuses the frame and goes on.
  */
+int picture_from_view(const struct ring_view *view, struct picture *ret_picture,
+                      const char **ret_reason);
+
+/* The same for pixels in our own memory. */
 int picture_from_frame(const struct ring_frame *frame, const void *pixels,
                        struct picture *ret_picture, const char **ret_reason);
 
