@@ -198,6 +198,17 @@ enum source_state source_state(const struct source *source, int64_t now_ns)
     return SOURCE_NONE;
 }
 
+const char *source_name(const struct source *source, int64_t now_ns)
+{
+    static const char *const names[] = {
+        [SOURCE_NONE] = "none",
+        [SOURCE_RING] = "ring",
+        [SOURCE_LEGACY] = "legacy",
+    };
+
+    return names[source_state(source, now_ns)];
+}
+
 bool source_runs_free(const struct source *source)
 {
     return source->runs_free || !source->ring;

@@ -62,6 +62,9 @@ void source_settings(struct source *source, const struct stream_settings *settin
 
 enum source_state source_state(const struct source *source, int64_t now_ns);
 
+/* The same as "none", "ring" or "legacy"; a string constant. */
+const char *source_name(const struct source *source, int64_t now_ns);
+
 /*
  * Whether frames come without being wanted: the newest came from the slot, or the slot is the
  * only source. Stays true when they stop, for then something is wrong.

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns all parts. What cannot be opened is told to the person who started us, with what to do. */
+#include "daemon/parts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/config_paths.h"
+#include "daemon/listen.h"
+#include "daemon/reception.h"
+#include "proto/command.h"
+#include "proto/gate_state.h"
+
+#define READY_DELAY_NS (100 * NS_PER_MS)
+#define PATIENCE_NS (5 * NS_PER_S)
+
+struct ws_tls parts_tls(const struct parts *parts)
+{
+    return (struct ws_tls){
+        .certificate_path = parts->config->tls_cert,
+        .key_path = parts->config->tls_key,
+    };
+}
+
+static int open_tokens(struct parts *parts)
+{
+    char fault[AUTH_ERROR_BYTES];
+
+    if (parts->config->token_file[0] == '\0' ||
+        auth_load(parts->config->token_file, &parts->auth, fault) == 0)
+        return 0;
+    log_error("%s", fault);
+    return -EINVAL;
+}
+
+static int open_listener(struct parts *parts)
+{
+    const char *address = parts->config->listen;
+    int fd = listen_open(address);
+
+    if (fd < 0) {
+        log_error("cannot listen on %s: %s; choose another address with --listen", address,
+                  strerror(-fd));
+        return fd;
+    }
+    parts->listen_fd = fd;
+    return 0;
+}
+
+static int open_source(struct parts *parts)
+{
+    int error = source_open(parts->config, &parts->counters, &parts->source);
+
+    if (error < 0)
+        log_error("cannot open the stream '%s' in %s: %s", parts->config->stream,
+                  parts->config->ipc_dir, strerror(-error));
+    return error;
+}
+
+/* Cuts the comma-separated patterns in `text` apart, in place. */
+static int split_patterns(char *text, const char **patterns, size_t count_max)
+{
+    char *rest = NULL;
+    size_t count = 0;
+
+    for (char *one = strtok_r(text, ", ", &rest); one; one = strtok_r(NULL, ", ", &rest)) {
+        if (count == count_max)
+            return -E2BIG;
+        patterns[count++] = one;
+    }
+    return (int)count;
+}
+
+static int open_bus(struct parts *parts)
+{
+    const struct config *config = parts->config;
+    char local_url[CONFIG_TEXT_BYTES + 8];
+    char shown[CONFIG_TEXT_BYTES + 8];
+    char patterns[CONFIG_TEXT_BYTES];
+    struct bus_config bus = {
+        .url = config->bus_url,
+        .name = "simcastd",
+        .serve = true,
+        .stop_subscription = "command.genesis.estop",
+    };
+
+    if (config->bus_url[0] == '\0') {
+        snprintf(local_url, sizeof(local_url), "ipc://%s", config->ipc_dir);
+        bus.url = local_url;
+    }
+    memcpy(patterns, config->telemetry_subjects, sizeof(patterns));
+    int count = split_patterns(patterns, bus.subscriptions, BUS_SUBSCRIPTIONS_MAX - 1);
+    if (count < 0) {
+        log_error("telemetry.subjects: expected at most %d patterns, got '%s'",
+                  BUS_SUBSCRIPTIONS_MAX - 1, config->telemetry_subjects);
+        return -EINVAL;
+    }
+    bus.subscriptions[count] = COMMAND_SUBJECT_WILDCARD;
+    bus_url_show(bus.url, shown, sizeof(shown));
+    int error = bus_open(&bus, &parts->bus);
+    if (error == -EADDRINUSE)
+        log_error("another simcastd serves the bus %s; stop it, or use another --ipc-dir", shown);
+    else if (error == -EINVAL)
+        log_error("bus_url or telemetry.subjects: not a URL or pattern that the bus understands");
+    else if (error < 0)
+        log_error("cannot open the bus %s: %s; check the directory (--ipc-dir or --bus)", shown,
+                  strerror(-error));
+    return error;
+}
+
+/* Not being able to is no reason not to run: the bus carries stops as well. */
+static void open_gate_ring(struct parts *parts)
+{
+    struct ring_producer_config ring = {.dir = parts->config->ipc_dir,
+                                        .stream = parts->config->stream,
+                                        .kind = RING_KIND_GATE,
+                                        .payload_bytes_max = sizeof(struct gate_state)};
+    int error = ring_producer_open(&ring, &parts->gate_ring);
+
+    if (error < 0)
+        log_warning("cannot open the gate's ring of stream '%s' in %s (%s): a control loop hears "
+                    "of stops through the bus alone",
+                    ring.stream, ring.dir, strerror(-error));
+}
+
+static int open_relay(struct parts *parts)
+{
+    const struct config *config = parts->config;
+    const struct fanout_config fanout = {
+        .ready_delay_ns = READY_DELAY_NS,
+        .patience_ns = PATIENCE_NS,
+        .queue_messages = config->telemetry_queue,
+        .counters = &parts->counters,
+    };
+    int error = fanout_create(&fanout, &parts->fanout);
+
+    if (error < 0)
+        return error;
+    open_gate_ring(parts);
+    bool loopback = true;
+    listen_parse(config->listen, &loopback);
+    parts->access = (struct access){
+        .auth = parts->auth,
+        .fanout = parts->fanout,
+        .counters = &parts->counters,
+        .allowed_origins = config->allowed_origins,
+        .allowed_hosts = config->allowed_hosts,
+        .loopback = loopback,
+        .clients_max = config->clients_max,
+        .clients_per_address = config->clients_per_address,
+        .operator_slots = config->operator_slots,
+        .commands_per_s = config->commands_per_s,
+    };
+    struct relay_config relay = {
+        .bus = parts->bus,
+        .gate_ring = parts->gate_ring,
+        .fanout = parts->fanout,
+        .source = parts->source,
+        .access = &parts->access,
+        .counters = &parts->counters,
+        .gate = gate_config_transport,
+        .keyframe_coalesce_ns = config->keyframe_coalesce_ms * NS_PER_MS,
+        .keyframe_timeout_ns = config->keyframe_timeout_ms * NS_PER_MS,
+        .telemetry_bytes_max = config->telemetry_bytes_max,
+    };
+    relay.gate.video_hold_ns = config->gate_hold_ms * NS_PER_MS;
+    relay.gate.video_estop_ns = config->gate_estop_ms * NS_PER_MS;
+    relay.gate.codec_grace_ns = config->gate_codec_grace_ms * NS_PER_MS;
+    return relay_create(&relay, clock_now_ns(), &parts->relay);
+}
+
+static int load_files(struct parts *parts)
+{
+    const char *dir = parts->config->web_dir;
+
+    if (dir[0] != '\0') {
+        int error = web_files_load(dir, &parts->files);
+        if (error < 0)
+            log_error("web_dir: cannot read the viewer's files in %s: %s", dir, strerror(-error));
+        return error < 0 ? -EINVAL : 0;
+    }
+    if (web_files_load(WEB_DIR_INSTALLED, &parts->files) < 0 &&
+        web_files_load(WEB_DIR_SOURCE, &parts->files) < 0)
+        log_warning("no viewer is installed in %s; GET / will answer 404", WEB_DIR_INSTALLED);
+    return 0;
+}
+
+static int open_ws(struct parts *parts)
+{
+    const struct ws_handler handler = reception_handler(parts);
+    const struct ws_tls tls = parts_tls(parts);
+    int error = loop_create(&parts->loop);
+
+    if (error == 0)
+        error = ws_create(parts->loop, &handler, &tls, &parts->ws);
+    if (error == -ENOTSUP)
+        log_error("libwebsockets cannot use libev; install libwebsockets-evlib-ev");
+    else if (error == -EINVAL)
+        log_error(
+            "tls_cert and tls_key: cannot use %s with %s; both must be PEM and fit each other",
+            tls.certificate_path, tls.key_path);
+    else if (error < 0)
+        log_error("cannot start the WebSocket server: %s", strerror(-error));
+    return error;
+}
+
+int parts_open(struct parts *parts, const struct config *config, int64_t now_ns)
+{
+    static int (*const steps[])(struct parts *) = {
+        open_tokens, open_listener, open_source, open_bus, open_relay, load_files, open_ws,
+    };
+
+    *parts = (struct parts){.config = config, .listen_fd = -1, .started_ns = now_ns};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        int error = steps[i](parts);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+void parts_close(struct parts *parts)
+{
+    ws_destroy(parts->ws);
+    loop_destroy(parts->loop);
+    web_files_free(parts->files);
+    pages_fini(&parts->pages);
+    auth_free(parts->auth);
+    relay_destroy(parts->relay);
+    fanout_destroy(parts->fanout);
+    ring_producer_close(parts->gate_ring);
+    bus_close(parts->bus);
+    source_close(parts->source);
+    if (parts->listen_fd >= 0)
+        close(parts->listen_fd);
+}
