@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owns small tables of handles, ranges and registrations under one mutex. Results are those of
- * the driver; in a child after fork(2) everything says NOT_INITIALIZED, as the driver does.
+ * Devices, contexts and memory. Owns small tables of handles, ranges and registrations under one
+ * mutex. Results are those of the driver; in a child after fork(2) everything says
+ * NOT_INITIALIZED, as the driver does.
  */
-#include "tests/fake_cuda/fake_cuda.h"
-
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -16,11 +15,17 @@
 #include <unistd.h>
 
 #include "shm/cuda_driver.h"
+#include "tests/fake_cuda/fake_cuda_parts.h"
 
-#define ENTRIES 32
+#define ENTRIES 64
 #define MEMORY_NAME "fake-cuda-memory"
-#define ILLEGAL_ADDRESS 700
-#define INVALID_CONTEXT 201
+#define TEXTURE_ALIGNMENT 14 /* attribute, and its value on all GPUs of ten years */
+#define TEXTURE_ALIGNMENT_BYTES 512
+
+struct registration {
+    const char *memory;
+    size_t bytes;
+};
 
 struct range {
     char *base; /* what the device pointer says; no access */
@@ -34,8 +39,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pid_t initialized_by;
 static int handles[ENTRIES]; /* descriptor + 1 of the memory; 0: free */
 static struct range ranges[ENTRIES];
-static void *registered[ENTRIES];
-static struct fake_cuda_state state;
+static struct registration registered[ENTRIES];
+struct fake_cuda_state fake_state;
 static _Thread_local int context_depth;
 static char context_of_all; /* its address is the context */
 
@@ -50,7 +55,11 @@ static int injected(const char *name)
     size_t length = strlen(name);
     char *rest;
 
-    if (!wish || strncmp(wish, name, length) != 0 || wish[length] != ':')
+    if (wish && wish[0] == '*')
+        length = 1;
+    else if (!wish || strncmp(wish, name, length) != 0)
+        return CUDA_OK;
+    if (wish[length] != ':')
         return CUDA_OK;
     if (strcmp(last, wish) != 0)
         failed = 0;
@@ -59,7 +68,7 @@ static int injected(const char *name)
     return *rest == ':' && failed++ >= strtol(rest + 1, NULL, 10) ? CUDA_OK : result;
 }
 
-static int begin(const char *name)
+int fake_begin(const char *name)
 {
     pthread_mutex_lock(&lock);
     int result = injected(name);
@@ -68,19 +77,16 @@ static int begin(const char *name)
     return result;
 }
 
-static int end(int result)
+int fake_end(int result)
 {
     pthread_mutex_unlock(&lock);
     return result;
 }
 
-#define API __attribute__((visibility("default")))
-#define BEGIN(name)                                                                                \
-    do {                                                                                           \
-        int begun = begin(name);                                                                   \
-        if (begun != CUDA_OK)                                                                      \
-            return end(begun);                                                                     \
-    } while (0)
+bool fake_has_context(void)
+{
+    return context_depth > 0;
+}
 
 static int device_count(void)
 {
@@ -92,7 +98,7 @@ static int device_count(void)
 void fake_cuda_state(struct fake_cuda_state *ret_state)
 {
     pthread_mutex_lock(&lock);
-    *ret_state = state;
+    *ret_state = fake_state;
     ret_state->current = context_depth;
     pthread_mutex_unlock(&lock);
 }
@@ -102,15 +108,15 @@ void fake_cuda_state(struct fake_cuda_state *ret_state)
 API int cuInit(unsigned flags);
 API int cuInit(unsigned flags)
 {
-    int result = begin("cuInit");
+    int result = fake_begin("cuInit");
 
     if (flags != 0)
-        return end(CUDA_INVALID_VALUE);
+        return fake_end(CUDA_INVALID_VALUE);
     if (result == CUDA_NOT_INITIALIZED && initialized_by == 0) {
         result = device_count() > 0 ? CUDA_OK : CUDA_NO_DEVICE;
         initialized_by = result == CUDA_OK ? getpid() : 0;
     }
-    return end(result);
+    return fake_end(result);
 }
 
 API int cuGetErrorString(int result, const char **ret_text);
@@ -120,12 +126,19 @@ API int cuGetErrorString(int result, const char **ret_text)
     return CUDA_OK;
 }
 
+API int cuGetErrorName(int result, const char **ret_text);
+API int cuGetErrorName(int result, const char **ret_text)
+{
+    *ret_text = result == CUDA_OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : "CUDA_ERROR";
+    return CUDA_OK;
+}
+
 API int cuDeviceGetCount(int *ret_count);
 API int cuDeviceGetCount(int *ret_count)
 {
     BEGIN("cuDeviceGetCount");
     *ret_count = device_count();
-    return end(CUDA_OK);
+    return fake_end(CUDA_OK);
 }
 
 API int cuDeviceGet(int *ret_device, int ordinal);
@@ -133,9 +146,9 @@ API int cuDeviceGet(int *ret_device, int ordinal)
 {
     BEGIN("cuDeviceGet");
     if (ordinal < 0 || ordinal >= device_count())
-        return end(CUDA_INVALID_DEVICE);
+        return fake_end(CUDA_INVALID_DEVICE);
     *ret_device = ordinal;
-    return end(CUDA_OK);
+    return fake_end(CUDA_OK);
 }
 
 API int cuDeviceGetUuid_v2(struct cuda_uuid *ret_uuid, int device);
@@ -147,7 +160,7 @@ API int cuDeviceGetUuid_v2(struct cuda_uuid *ret_uuid, int device)
     *ret_uuid = (struct cuda_uuid){{0}};
     ret_uuid->bytes[0] = first ? (uint8_t)first[0] : 'f';
     ret_uuid->bytes[CUDA_UUID_BYTES - 1] = (uint8_t)device;
-    return end(CUDA_OK);
+    return fake_end(CUDA_OK);
 }
 
 API int cuDeviceGetAttribute(int *ret_value, int attribute, int device);
@@ -158,7 +171,9 @@ API int cuDeviceGetAttribute(int *ret_value, int attribute, int device)
     (void)device;
     BEGIN("cuDeviceGetAttribute");
     *ret_value = !(without && strtol(without, NULL, 10) == attribute);
-    return end(CUDA_OK);
+    if (attribute == TEXTURE_ALIGNMENT)
+        *ret_value = TEXTURE_ALIGNMENT_BYTES;
+    return fake_end(CUDA_OK);
 }
 
 /* ---- contexts ------------------------------------------------------------------------------ */
@@ -168,9 +183,9 @@ API int cuDevicePrimaryCtxRetain(void **ret_context, int device)
 {
     (void)device;
     BEGIN("cuDevicePrimaryCtxRetain");
-    state.contexts++;
+    fake_state.contexts++;
     *ret_context = &context_of_all;
-    return end(CUDA_OK);
+    return fake_end(CUDA_OK);
 }
 
 API int cuDevicePrimaryCtxRelease_v2(int device);
@@ -178,20 +193,20 @@ API int cuDevicePrimaryCtxRelease_v2(int device)
 {
     (void)device;
     BEGIN("cuDevicePrimaryCtxRelease");
-    if (state.contexts == 0)
-        return end(INVALID_CONTEXT);
-    state.contexts--;
-    return end(CUDA_OK);
+    if (fake_state.contexts == 0)
+        return fake_end(INVALID_CONTEXT);
+    fake_state.contexts--;
+    return fake_end(CUDA_OK);
 }
 
 API int cuCtxPushCurrent_v2(void *context);
 API int cuCtxPushCurrent_v2(void *context)
 {
     BEGIN("cuCtxPushCurrent");
-    if (context != &context_of_all || state.contexts == 0)
-        return end(INVALID_CONTEXT);
+    if (context != &context_of_all || fake_state.contexts == 0)
+        return fake_end(INVALID_CONTEXT);
     context_depth++;
-    return end(CUDA_OK);
+    return fake_end(CUDA_OK);
 }
 
 API int cuCtxPopCurrent_v2(void **ret_context);
@@ -199,10 +214,10 @@ API int cuCtxPopCurrent_v2(void **ret_context)
 {
     BEGIN("cuCtxPopCurrent");
     if (context_depth == 0)
-        return end(INVALID_CONTEXT);
+        return fake_end(INVALID_CONTEXT);
     context_depth--;
     *ret_context = &context_of_all;
-    return end(CUDA_OK);
+    return fake_end(CUDA_OK);
 }
 
 /* ---- allocations --------------------------------------------------------------------------- */
@@ -222,7 +237,7 @@ static int handle_add(int fd, uint64_t *ret_handle)
         if (handles[i])
             continue;
         handles[i] = fd + 1;
-        state.handles++;
+        fake_state.handles++;
         *ret_handle = i + 1;
         return CUDA_OK;
     }
@@ -244,9 +259,9 @@ API int cuMemGetAllocationGranularity(size_t *ret_bytes, const struct cuda_alloc
 {
     BEGIN("cuMemGetAllocationGranularity");
     if (!is_shareable(allocation) || option != CUDA_GRANULARITY_MINIMUM)
-        return end(CUDA_INVALID_VALUE);
+        return fake_end(CUDA_INVALID_VALUE);
     *ret_bytes = FAKE_CUDA_GRANULARITY;
-    return end(CUDA_OK);
+    return fake_end(CUDA_OK);
 }
 
 API int cuMemCreate(uint64_t *ret_handle, size_t bytes, const struct cuda_allocation *allocation,
@@ -256,13 +271,13 @@ API int cuMemCreate(uint64_t *ret_handle, size_t bytes, const struct cuda_alloca
 {
     BEGIN("cuMemCreate");
     if (!is_shareable(allocation) || bytes == 0 || bytes % FAKE_CUDA_GRANULARITY || flags)
-        return end(CUDA_INVALID_VALUE);
+        return fake_end(CUDA_INVALID_VALUE);
     int fd = memfd_create(MEMORY_NAME, MFD_CLOEXEC);
     if (fd >= 0 && ftruncate(fd, (off_t)bytes) < 0) {
         close(fd);
-        return end(CUDA_OUT_OF_MEMORY);
+        return fake_end(CUDA_OUT_OF_MEMORY);
     }
-    return end(handle_add(fd, ret_handle));
+    return fake_end(handle_add(fd, ret_handle));
 }
 
 API int cuMemRelease(uint64_t handle);
@@ -271,11 +286,11 @@ API int cuMemRelease(uint64_t handle)
     BEGIN("cuMemRelease");
     int fd = handle_fd(handle);
     if (fd < 0)
-        return end(CUDA_INVALID_VALUE);
+        return fake_end(CUDA_INVALID_VALUE);
     close(fd);
     handles[handle - 1] = 0;
-    state.handles--;
-    return end(CUDA_OK);
+    fake_state.handles--;
+    return fake_end(CUDA_OK);
 }
 
 /* Like the driver's, the descriptor is not close-on-exec by itself. */
@@ -287,12 +302,12 @@ API int cuMemExportToShareableHandle(void *ret_fd, uint64_t handle, unsigned typ
     BEGIN("cuMemExportToShareableHandle");
     int fd = handle_fd(handle);
     if (fd < 0 || type != CUDA_HANDLE_DESCRIPTOR || flags)
-        return end(CUDA_INVALID_VALUE);
+        return fake_end(CUDA_INVALID_VALUE);
     int copy = dup(fd);
     if (copy < 0)
-        return end(CUDA_OPERATING_SYSTEM);
+        return fake_end(CUDA_OPERATING_SYSTEM);
     memcpy(ret_fd, &copy, sizeof(copy));
-    return end(CUDA_OK);
+    return fake_end(CUDA_OK);
 }
 
 static bool is_device_memory(int fd)
@@ -311,8 +326,8 @@ API int cuMemImportFromShareableHandle(uint64_t *ret_handle, void *fd, unsigned 
 
     BEGIN("cuMemImportFromShareableHandle");
     if (type != CUDA_HANDLE_DESCRIPTOR || !is_device_memory(theirs))
-        return end(CUDA_INVALID_VALUE);
-    return end(handle_add(fcntl(theirs, F_DUPFD_CLOEXEC, 0), ret_handle));
+        return fake_end(CUDA_INVALID_VALUE);
+    return fake_end(handle_add(fcntl(theirs, F_DUPFD_CLOEXEC, 0), ret_handle));
 }
 
 /* ---- addresses ----------------------------------------------------------------------------- */
@@ -335,19 +350,19 @@ API int cuMemAddressReserve(uint64_t *ret_address, size_t bytes, size_t alignmen
 {
     BEGIN("cuMemAddressReserve");
     if (bytes == 0 || bytes % FAKE_CUDA_GRANULARITY || alignment || wish || flags)
-        return end(CUDA_INVALID_VALUE);
+        return fake_end(CUDA_INVALID_VALUE);
     for (unsigned i = 0; i < ENTRIES; i++) {
         if (ranges[i].base)
             continue;
         void *base = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (base == MAP_FAILED)
-            return end(CUDA_OUT_OF_MEMORY);
+            return fake_end(CUDA_OUT_OF_MEMORY);
         ranges[i] = (struct range){.base = base, .bytes = bytes, .fd = -1};
-        state.reservations++;
+        fake_state.reservations++;
         *ret_address = (uint64_t)(uintptr_t)base;
-        return end(CUDA_OK);
+        return fake_end(CUDA_OK);
     }
-    return end(CUDA_OUT_OF_MEMORY);
+    return fake_end(CUDA_OUT_OF_MEMORY);
 }
 
 API int cuMemAddressFree(uint64_t address, size_t bytes);
@@ -356,11 +371,11 @@ API int cuMemAddressFree(uint64_t address, size_t bytes)
     BEGIN("cuMemAddressFree");
     struct range *range = range_at(address, bytes);
     if (!range || range->bytes != bytes || range->fd >= 0)
-        return end(CUDA_INVALID_VALUE);
+        return fake_end(CUDA_INVALID_VALUE);
     munmap(range->base, range->bytes);
     *range = (struct range){0};
-    state.reservations--;
-    return end(CUDA_OK);
+    fake_state.reservations--;
+    return fake_end(CUDA_OK);
 }
 
 API int cuMemMap(uint64_t address, size_t bytes, size_t offset, uint64_t handle,
@@ -375,15 +390,15 @@ API int cuMemMap(uint64_t address, size_t bytes, size_t offset, uint64_t handle,
     int fd = handle_fd(handle);
     if (!range || range->fd >= 0 || range->bytes != bytes || offset || flags || fd < 0 ||
         fstat(fd, &status) < 0 || (size_t)status.st_size != bytes)
-        return end(CUDA_INVALID_VALUE);
+        return fake_end(CUDA_INVALID_VALUE);
     void *backing = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (backing == MAP_FAILED)
-        return end(CUDA_OPERATING_SYSTEM);
+        return fake_end(CUDA_OPERATING_SYSTEM);
     range->backing = backing;
     range->access = 0;
     range->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    state.mappings++;
-    return end(CUDA_OK);
+    fake_state.mappings++;
+    return fake_end(CUDA_OK);
 }
 
 API int cuMemUnmap(uint64_t address, size_t bytes);
@@ -392,12 +407,12 @@ API int cuMemUnmap(uint64_t address, size_t bytes)
     BEGIN("cuMemUnmap");
     struct range *range = range_at(address, bytes);
     if (!range || range->fd < 0 || range->bytes != bytes)
-        return end(CUDA_INVALID_VALUE);
+        return fake_end(CUDA_INVALID_VALUE);
     munmap(range->backing, range->bytes);
     close(range->fd);
     range->fd = -1;
-    state.mappings--;
-    return end(CUDA_OK);
+    fake_state.mappings--;
+    return fake_end(CUDA_OK);
 }
 
 API int cuMemSetAccess(uint64_t address, size_t bytes, const struct cuda_access *access,
@@ -408,41 +423,72 @@ API int cuMemSetAccess(uint64_t address, size_t bytes, const struct cuda_access 
     BEGIN("cuMemSetAccess");
     struct range *range = range_at(address, bytes);
     if (!range || range->fd < 0 || count != 1 || access->location.type != CUDA_LOCATION_DEVICE)
-        return end(CUDA_INVALID_VALUE);
+        return fake_end(CUDA_INVALID_VALUE);
     range->access = access->flags;
-    state.access_flags = access->flags;
-    return end(CUDA_OK);
+    fake_state.access_flags = access->flags;
+    return fake_end(CUDA_OK);
 }
 
-/* ---- copies and host memory ---------------------------------------------------------------- */
-
-static int copy(uint64_t address, void *host, size_t bytes, bool to_host)
+uint8_t *fake_reach(uint64_t address, size_t bytes, bool for_writing, int *ret_result)
 {
     struct range *range = range_at(address, bytes);
 
-    if (context_depth == 0)
-        return INVALID_CONTEXT;
+    *ret_result = CUDA_OK;
     if (!range || range->fd < 0)
-        return CUDA_INVALID_VALUE;
-    if ((range->access & (to_host ? 1u : 2u)) == 0)
-        return ILLEGAL_ADDRESS;
-    char *device = range->backing + (address - (uint64_t)(uintptr_t)range->base);
-    memcpy(to_host ? host : device, to_host ? device : host, bytes);
+        *ret_result = CUDA_INVALID_VALUE;
+    else if ((range->access & (for_writing ? 2u : 1u)) == 0)
+        *ret_result = ILLEGAL_ADDRESS;
+    if (*ret_result != CUDA_OK)
+        return NULL;
+    return (uint8_t *)range->backing + (address - (uint64_t)(uintptr_t)range->base);
+}
+
+int fake_allocate(size_t bytes, uint64_t *ret_address)
+{
+    struct range *range = NULL;
+
+    for (unsigned i = 0; i < ENTRIES && !range; i++)
+        range = ranges[i].base ? NULL : &ranges[i];
+    if (!range || bytes == 0)
+        return range ? CUDA_INVALID_VALUE : CUDA_OUT_OF_MEMORY;
+    struct range made = {.bytes = bytes, .fd = memfd_create(MEMORY_NAME, MFD_CLOEXEC), .access = 3};
+    if (made.fd < 0 || ftruncate(made.fd, (off_t)bytes) < 0)
+        return CUDA_OUT_OF_MEMORY;
+    made.base = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    made.backing = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, made.fd, 0);
+    *range = made;
+    fake_state.allocations++;
+    *ret_address = (uint64_t)(uintptr_t)made.base;
     return CUDA_OK;
 }
 
-API int cuMemcpyDtoH_v2(void *into, uint64_t from, size_t bytes);
-API int cuMemcpyDtoH_v2(void *into, uint64_t from, size_t bytes)
+int fake_free(uint64_t address)
 {
-    BEGIN("cuMemcpyDtoH");
-    return end(copy(from, into, bytes, true));
+    struct range *range = range_at(address, 1);
+
+    if (!range || (uint64_t)(uintptr_t)range->base != address || range->fd < 0)
+        return CUDA_INVALID_VALUE;
+    munmap(range->base, range->bytes);
+    munmap(range->backing, range->bytes);
+    close(range->fd);
+    *range = (struct range){0};
+    fake_state.allocations--;
+    return CUDA_OK;
 }
 
-API int cuMemcpyHtoD_v2(uint64_t into, const void *from, size_t bytes);
-API int cuMemcpyHtoD_v2(uint64_t into, const void *from, size_t bytes)
+/* ---- host memory --------------------------------------------------------------------------- */
+
+bool fake_is_pinned(const void *memory, size_t bytes)
 {
-    BEGIN("cuMemcpyHtoD");
-    return end(copy(into, (void *)(uintptr_t)from, bytes, false));
+    const char *first = memory;
+
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        const struct registration *entry = &registered[i];
+        if (entry->memory && first >= entry->memory &&
+            first + bytes <= entry->memory + entry->bytes)
+            return true;
+    }
+    return false;
 }
 
 static bool is_writable(const void *memory)
@@ -469,22 +515,22 @@ API int cuMemHostRegister_v2(void *memory, size_t bytes, unsigned flags)
 {
     BEGIN("cuMemHostRegister");
     if (context_depth == 0)
-        return end(INVALID_CONTEXT);
+        return fake_end(INVALID_CONTEXT);
     if (bytes == 0 || (!(flags & CUDA_PIN_READ_ONLY) && !is_writable(memory)))
-        return end(CUDA_INVALID_VALUE);
+        return fake_end(CUDA_INVALID_VALUE);
     unsigned entry = ENTRIES;
     for (unsigned i = 0; i < ENTRIES; i++) {
-        if (registered[i] == memory)
-            return end(CUDA_ALREADY_REGISTERED);
-        if (!registered[i])
+        if (registered[i].memory == memory)
+            return fake_end(CUDA_ALREADY_REGISTERED);
+        if (!registered[i].memory)
             entry = i;
     }
     if (entry == ENTRIES)
-        return end(CUDA_OUT_OF_MEMORY);
-    registered[entry] = memory;
-    state.registrations++;
-    state.register_flags = flags;
-    return end(CUDA_OK);
+        return fake_end(CUDA_OUT_OF_MEMORY);
+    registered[entry] = (struct registration){memory, bytes};
+    fake_state.registrations++;
+    fake_state.register_flags = flags;
+    return fake_end(CUDA_OK);
 }
 
 API int cuMemHostUnregister(void *memory);
@@ -492,11 +538,11 @@ API int cuMemHostUnregister(void *memory)
 {
     BEGIN("cuMemHostUnregister");
     for (unsigned i = 0; i < ENTRIES; i++) {
-        if (!memory || registered[i] != memory)
+        if (!memory || registered[i].memory != memory)
             continue;
-        registered[i] = NULL;
-        state.registrations--;
-        return end(CUDA_OK);
+        registered[i] = (struct registration){0};
+        fake_state.registrations--;
+        return fake_end(CUDA_OK);
     }
-    return end(CUDA_INVALID_VALUE);
+    return fake_end(CUDA_INVALID_VALUE);
 }

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernels: one thread per pixel, in blocks of 32 by 8. encoder/cuda_kernels.ptx is made of this
+ * file by clang for the oldest GPU and driver that it can name, so that every later one takes it:
+ *
+ *     clang -x cuda --cuda-device-only --cuda-gpu-arch=sm_50 -nocudainc -nocudalib -O2 -S \
+ *         -I. -o encoder/cuda_kernels.ptx encoder/cuda_kernels.cu
+ *
+ * The test "cuda_kernels" makes it again where there is a clang, and assembles it where there is
+ * NVIDIA's ptxas.
+ */
+#include "encoder/cuda_kernels.h"
+
+#ifdef __clang__
+#define KERNEL(name) extern "C" __attribute__((global)) void name
+#define COLUMN                                                                                     \
+    (__nvvm_read_ptx_sreg_ctaid_x() * __nvvm_read_ptx_sreg_ntid_x() +                              \
+     __nvvm_read_ptx_sreg_tid_x())
+#define ROW                                                                                        \
+    (__nvvm_read_ptx_sreg_ctaid_y() * __nvvm_read_ptx_sreg_ntid_y() +                              \
+     __nvvm_read_ptx_sreg_tid_y())
+#else
+#define KERNEL(name) extern "C" __global__ void name
+#define COLUMN (blockIdx.x * blockDim.x + threadIdx.x)
+#define ROW (blockIdx.y * blockDim.y + threadIdx.y)
+#endif
+
+KERNEL(simcast_pack)(struct cuda_pack_job job)
+{
+    if (COLUMN < job.width && ROW < job.height)
+        cuda_pack_pixel(&job, COLUMN, ROW);
+}
+
+KERNEL(simcast_rows)(struct cuda_rows_job job)
+{
+    if (COLUMN < job.width_bytes && ROW < job.height)
+        cuda_rows_byte(&job, COLUMN, ROW);
+}
+
+KERNEL(simcast_nv12)(struct cuda_nv12_job job)
+{
+    if (COLUMN < job.width && ROW < job.height)
+        cuda_nv12_pixel(&job, COLUMN, ROW);
+}
