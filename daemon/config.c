@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owns the table of keys. Everything that can be wrong with a setting is found here, before a
- * socket is opened, and said in one sentence.
+ * Owns nothing. Everything that can be wrong with a setting is found here, before a socket is
+ * opened, and said in one sentence that begins with the place to correct.
  */
 #include "daemon/config.h"
 
@@ -9,251 +9,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <getopt.h>
 
+#include "bus/bus.h"
+#include "daemon/auth.h"
 #include "daemon/config_paths.h"
+#include "daemon/config_table.h"
 #include "daemon/listen.h"
 #include "shm/ring.h"
-
-enum type { TYPE_TEXT, TYPE_BOOL, TYPE_NUMBER, TYPE_CHOICE };
-
-struct key {
-    struct config_file_key file;
-    const char *flag;
-    const char *environment;
-    const char *alias; /* the replaced service's variable */
-    enum type type;
-    size_t offset;
-    uint32_t low, high;         /* NUMBER */
-    const char *const *choices; /* CHOICE: NULL-terminated, index = value */
-    const char *value;          /* default */
-    const char *help;
-};
-
-static const char *const source_choices[] = {"auto", "ring", "legacy", NULL};
-static const char *const level_choices[] = {"error", "warning", "info", "debug", NULL};
-
-#define AT(member) .offset = offsetof(struct config, member)
-#define RANGE(low_value, high_value) .type = TYPE_NUMBER, .low = (low_value), .high = (high_value)
-
-static const struct key keys[] = {
-    {.file = {"", "listen"},
-     .flag = "listen",
-     .environment = "SIMCAST_LISTEN",
-     .alias = "SDR_LISTEN_ADDR",
-     AT(listen),
-     .value = "127.0.0.1:8080",
-     .help = "ADDRESS:PORT to serve browsers on"},
-    {.file = {"", "insecure"},
-     .flag = "insecure",
-     .environment = "SIMCAST_INSECURE",
-     .type = TYPE_BOOL,
-     AT(insecure),
-     .value = "false",
-     .help = "allow listening beyond this machine without any authentication"},
-    {.file = {"", "web_dir"},
-     .flag = "web-dir",
-     .environment = "SIMCAST_WEB_DIR",
-     AT(web_dir),
-     .value = "",
-     .help = "directory of the viewer's files (default: the installed one)"},
-    {.file = {"", "allowed_origins"},
-     .flag = "allowed-origins",
-     .environment = "SIMCAST_ALLOWED_ORIGINS",
-     AT(allowed_origins),
-     .value = "",
-     .help = "other sites whose pages may connect, e.g. https://a.example, comma-separated"},
-    {.file = {"", "allowed_hosts"},
-     .flag = "allowed-hosts",
-     .environment = "SIMCAST_ALLOWED_HOSTS",
-     AT(allowed_hosts),
-     .value = "",
-     .help = "names that browsers may call this server by, besides numbers and localhost"},
-    {.file = {"", "token_file"},
-     .flag = "token-file",
-     .environment = "SIMCAST_TOKEN_FILE",
-     AT(token_file),
-     .value = "",
-     .help = "who may watch and who may command: lines of ROLE NAME TOKEN"},
-    {.file = {"", "tls_cert"},
-     .flag = "tls-cert",
-     .environment = "SIMCAST_TLS_CERT",
-     AT(tls_cert),
-     .value = "",
-     .help = "certificate chain, PEM; serves https and wss"},
-    {.file = {"", "tls_key"},
-     .flag = "tls-key",
-     .environment = "SIMCAST_TLS_KEY",
-     AT(tls_key),
-     .value = "",
-     .help = "its private key, PEM"},
-    {.file = {"", "log_level"},
-     .flag = "log-level",
-     .environment = "SIMCAST_LOG_LEVEL",
-     .type = TYPE_CHOICE,
-     .choices = level_choices,
-     AT(log_level),
-     .value = "info",
-     .help = "error, warning, info or debug"},
-    {.file = {"", "ipc_dir"},
-     .flag = "ipc-dir",
-     .environment = "SIMCAST_IPC_DIR",
-     AT(ipc_dir),
-     .value = RING_DIR_DEFAULT,
-     .help = "directory of the rings' and the local bus's sockets"},
-    {.file = {"", "stream"},
-     .flag = "stream",
-     .environment = "SIMCAST_STREAM",
-     AT(stream),
-     .value = "front",
-     .help = "name of the stream to serve"},
-    {.file = {"", "bus_url"},
-     .flag = "bus",
-     .environment = "SIMCAST_BUS_URL",
-     .alias = "SDR_NATS_URL",
-     AT(bus_url),
-     .value = "",
-     .help = "nats://host:4222, or ipc:///dir (default: ipc://<ipc-dir>, served by simcastd)"},
-
-    {.file = {"video", "source"},
-     .flag = "video-source",
-     .environment = "SIMCAST_VIDEO_SOURCE",
-     .type = TYPE_CHOICE,
-     .choices = source_choices,
-     AT(video_source),
-     .value = "auto",
-     .help = "ring, legacy, or auto: the ring while it delivers, else the legacy file"},
-    {.file = {"video", "legacy_path"},
-     .flag = "legacy-path",
-     .environment = "SIMCAST_LEGACY_PATH",
-     .alias = "SDR_SHM_PATH",
-     AT(legacy_path),
-     .value = RING_DIR_DEFAULT "/frames",
-     .help = "the legacy frame slot"},
-    {.file = {"video", "legacy_bytes"},
-     .flag = "legacy-bytes",
-     .environment = "SIMCAST_LEGACY_BYTES",
-     .alias = "SDR_SHM_SIZE",
-     RANGE(4096, 256 * 1024 * 1024),
-     AT(legacy_bytes),
-     .value = "4194304",
-     .help = "size of the legacy slot's file"},
-    {.file = {"video", "legacy_crc"},
-     .flag = "legacy-crc",
-     .environment = "SIMCAST_LEGACY_CRC",
-     .alias = "SDR_CRC_ENABLED",
-     .type = TYPE_BOOL,
-     AT(legacy_crc),
-     .value = "true",
-     .help = "check the CRC of frames from the legacy slot"},
-    {.file = {"video", "keyframe_coalesce_ms"},
-     .flag = "keyframe-coalesce-ms",
-     .environment = "SIMCAST_KEYFRAME_COALESCE_MS",
-     .alias = "SDR_IDR_COALESCE_MS",
-     RANGE(0, 60000),
-     AT(keyframe_coalesce_ms),
-     .value = "500",
-     .help = "at most one keyframe request per this time"},
-    {.file = {"video", "keyframe_timeout_ms"},
-     .flag = "keyframe-timeout-ms",
-     .environment = "SIMCAST_KEYFRAME_TIMEOUT_MS",
-     .alias = "SDR_IDR_TIMEOUT_MS",
-     RANGE(100, 600000),
-     AT(keyframe_timeout_ms),
-     .value = "5000",
-     .help = "ask again when clients waited this long for a keyframe"},
-
-    {.file = {"telemetry", "subjects"},
-     .flag = "telemetry-subjects",
-     .environment = "SIMCAST_TELEMETRY_SUBJECTS",
-     .alias = "SDR_TELEMETRY_SUBJECTS",
-     AT(telemetry_subjects),
-     .value = "telemetry.>",
-     .help = "subjects forwarded to the clients, comma-separated, with * and >"},
-    {.file = {"telemetry", "bytes_max"},
-     .flag = "telemetry-bytes-max",
-     .environment = "SIMCAST_TELEMETRY_BYTES_MAX",
-     .alias = "SDR_TELEMETRY_MAX_SIZE",
-     RANGE(1, 65536),
-     AT(telemetry_bytes_max),
-     .value = "65536",
-     .help = "longer telemetry payloads are dropped and counted"},
-    {.file = {"telemetry", "queue"},
-     .flag = "telemetry-queue",
-     .environment = "SIMCAST_TELEMETRY_QUEUE",
-     .alias = "SDR_BROADCAST_CAPACITY",
-     RANGE(1, 4096),
-     AT(telemetry_queue),
-     .value = "64",
-     .help = "messages kept for a client that reads slowly; the oldest are dropped"},
-
-    {.file = {"limits", "clients"},
-     .flag = "clients-max",
-     .environment = "SIMCAST_CLIENTS_MAX",
-     RANGE(1, 30000),
-     AT(clients_max),
-     .value = "1000",
-     .help = "clients at the same time"},
-    {.file = {"limits", "clients_per_address"},
-     .flag = "clients-per-address",
-     .environment = "SIMCAST_CLIENTS_PER_ADDRESS",
-     RANGE(0, 30000),
-     AT(clients_per_address),
-     .value = "0",
-     .help = "of these from one address; 0: no limit, as behind a proxy"},
-    {.file = {"limits", "operator_slots"},
-     .flag = "operator-slots",
-     .environment = "SIMCAST_OPERATOR_SLOTS",
-     RANGE(0, 1000),
-     AT(operator_slots),
-     .value = "4",
-     .help = "of the clients, kept free of viewers when tokens are in use"},
-    {.file = {"limits", "commands_per_s"},
-     .flag = "commands-per-s",
-     .environment = "SIMCAST_COMMANDS_PER_S",
-     RANGE(1, 100000),
-     AT(commands_per_s),
-     .value = "50",
-     .help = "commands of one client; a stop is never counted"},
-
-    {.file = {"gate", "hold_ms"},
-     .flag = "gate-hold-ms",
-     .environment = "SIMCAST_GATE_HOLD_MS",
-     .alias = "SDR_VIDEO_GATE_HOLD_MS",
-     RANGE(100, 60000),
-     AT(gate_hold_ms),
-     .value = "1000",
-     .help = "newest frame older than this: the robot holds"},
-    {.file = {"gate", "estop_ms"},
-     .flag = "gate-estop-ms",
-     .environment = "SIMCAST_GATE_ESTOP_MS",
-     .alias = "SDR_VIDEO_GATE_ESTOP_MS",
-     RANGE(200, 600000),
-     AT(gate_estop_ms),
-     .value = "5000",
-     .help = "newest frame older than this: emergency stop"},
-    {.file = {"gate", "codec_grace_ms"},
-     .flag = "gate-codec-grace-ms",
-     .environment = "SIMCAST_GATE_CODEC_GRACE_MS",
-     .alias = "SDR_VIDEO_GATE_CODEC_CHANGE_GRACE_MS",
-     RANGE(0, 60000),
-     AT(gate_codec_grace_ms),
-     .value = "2000",
-     .help = "added to estop_ms after a change of codec"},
-};
-
-#define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 
 /* The replaced service knew one more variable; simcastd always resumes at a keyframe. */
 static const char *const ignored_variables[] = {"SDR_SHM_KEYFRAME_GATING"};
 
 enum { OPTION_CONFIG = 1000, OPTION_CHECK, OPTION_HELP, OPTION_VERSION };
 
+/* Where a key's value comes from. */
+struct origin {
+    const char *source; /* a file, a variable or a flag; NULL: the default */
+    size_t line;        /* of the file; 0: it is none */
+};
+
 struct loading {
     struct config *config;
     const char *(*environ_get)(const char *);
-    const char *file; /* of the YAML file being read */
+    const char *file; /* the YAML file being read */
+    struct origin origins[CONFIG_KEY_COUNT];
     char *error;
 };
 
@@ -274,7 +56,7 @@ static int parse_bool(const char *text, bool *ret_value)
     return -EINVAL;
 }
 
-static int parse_number(const char *text, const struct key *key, uint32_t *ret_value)
+static int parse_number(const char *text, const struct config_key *key, uint32_t *ret_value)
 {
     char *end;
 
@@ -299,92 +81,120 @@ static int parse_choice(const char *text, const char *const *choices, int *ret_v
     return -EINVAL;
 }
 
-static void say_expected(const struct key *key, char *text, size_t text_bytes)
+static void say_expected(const struct config_key *key, char *text, size_t text_bytes)
 {
     switch (key->type) {
-    case TYPE_BOOL:
+    case CONFIG_BOOL:
         snprintf(text, text_bytes, "true or false");
         break;
-    case TYPE_NUMBER:
+    case CONFIG_NUMBER:
         snprintf(text, text_bytes, "a whole number from %u to %u", key->low, key->high);
         break;
-    case TYPE_CHOICE:
+    case CONFIG_CHOICE:
         snprintf(text, text_bytes, "one of");
         for (size_t i = 0; key->choices[i]; i++) {
             size_t used = strlen(text);
             snprintf(text + used, text_bytes - used, "%s %s", i > 0 ? "," : "", key->choices[i]);
         }
         break;
-    case TYPE_TEXT:
+    case CONFIG_TEXT:
         snprintf(text, text_bytes, "at most %d bytes", CONFIG_TEXT_BYTES - 1);
         break;
     }
 }
 
-/* `origin` names the place that the person has to correct. */
-static int set_key(struct loading *loading, const struct key *key, const char *text,
-                   const char *origin)
+/* The place that the person has to correct: "simcastd.yaml:12: gate.hold_ms", "--gate-hold-ms". */
+static void say_origin(const struct loading *loading, const struct config_key *key, char *text,
+                       size_t text_bytes)
 {
-    char *field = (char *)loading->config + key->offset;
-    char expected[128];
+    const struct origin *origin = &loading->origins[key - config_keys];
+
+    if (origin->line > 0)
+        snprintf(text, text_bytes, "%.400s:%zu: %s%s%s", origin->source, origin->line,
+                 key->file.section, key->file.section[0] != '\0' ? "." : "", key->file.name);
+    else
+        snprintf(text, text_bytes, "%.400s", origin->source ? origin->source : key->file.name);
+}
+
+/* The same of the key whose value stands at `field`. */
+static const char *origin_of(const struct loading *loading, const void *field, char text[512])
+{
+    size_t offset = (size_t)((const char *)field - (const char *)loading->config);
+
+    for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
+        if (config_keys[i].offset == offset)
+            say_origin(loading, &config_keys[i], text, 512);
+    }
+    return text;
+}
+
+static int parse_value(const struct config_key *key, const char *text, char *field)
+{
     bool truth = false;
     uint32_t number = 0;
     int choice = 0;
     int error = 0;
 
     switch (key->type) {
-    case TYPE_TEXT:
+    case CONFIG_TEXT:
         if (strlen(text) >= CONFIG_TEXT_BYTES)
-            error = -EINVAL;
-        else
-            memcpy(field, text, strlen(text) + 1);
+            return -EINVAL;
+        memcpy(field, text, strlen(text) + 1);
         break;
-    case TYPE_BOOL:
+    case CONFIG_BOOL:
         error = parse_bool(text, &truth);
         if (error == 0)
             memcpy(field, &truth, sizeof(truth));
         break;
-    case TYPE_NUMBER:
+    case CONFIG_NUMBER:
         error = parse_number(text, key, &number);
         if (error == 0)
             memcpy(field, &number, sizeof(number));
         break;
-    case TYPE_CHOICE:
+    case CONFIG_CHOICE:
         error = parse_choice(text, key->choices, &choice);
         if (error == 0)
             memcpy(field, &choice, sizeof(choice));
         break;
     }
-    if (error < 0) {
-        say_expected(key, expected, sizeof(expected));
-        snprintf(loading->error, CONFIG_ERROR_BYTES, "%s: expected %s, got '%.80s'", origin,
-                 expected, text);
-    }
     return error;
 }
 
-static int set_from_file(void *data, size_t index, const char *text)
+static int set_key(struct loading *loading, const struct config_key *key, const char *text,
+                   struct origin origin)
+{
+    char place[512];
+    char expected[128];
+
+    loading->origins[key - config_keys] = origin;
+    if (parse_value(key, text, (char *)loading->config + key->offset) == 0)
+        return 0;
+    say_origin(loading, key, place, sizeof(place));
+    say_expected(key, expected, sizeof(expected));
+    snprintf(loading->error, CONFIG_ERROR_BYTES, "%s: expected %s, got '%.80s'", place, expected,
+             text);
+    return -EINVAL;
+}
+
+static int set_from_file(void *data, size_t index, const char *text, size_t line)
 {
     struct loading *loading = data;
-    const struct key *key = &keys[index];
-    char origin[CONFIG_ERROR_BYTES];
 
-    snprintf(origin, sizeof(origin), "%s: %s%s%s", loading->file, key->file.section,
-             key->file.section[0] != '\0' ? "." : "", key->file.name);
-    return set_key(loading, key, text, origin);
+    return set_key(loading, &config_keys[index], text,
+                   (struct origin){.source = loading->file, .line = line});
 }
 
 static int read_file(struct loading *loading, const char *path, bool required)
 {
-    struct config_file_key file_keys[KEY_COUNT];
+    struct config_file_key file_keys[CONFIG_KEY_COUNT];
 
-    for (size_t i = 0; i < KEY_COUNT; i++)
-        file_keys[i] = keys[i].file;
+    for (size_t i = 0; i < CONFIG_KEY_COUNT; i++)
+        file_keys[i] = config_keys[i].file;
     loading->file = path;
     int error = config_file_read(path,
                                  &(struct config_file_schema){
                                      .keys = file_keys,
-                                     .key_count = KEY_COUNT,
+                                     .key_count = CONFIG_KEY_COUNT,
                                      .set = set_from_file,
                                      .data = loading,
                                  },
@@ -394,14 +204,14 @@ static int read_file(struct loading *loading, const char *path, bool required)
 
 static int read_environment(struct loading *loading)
 {
-    for (size_t i = 0; i < KEY_COUNT; i++) {
-        const char *name = keys[i].environment;
+    for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
+        const char *name = config_keys[i].environment;
         const char *text = loading->environ_get(name);
-        if (!text && keys[i].alias) {
-            name = keys[i].alias;
+        if (!text && config_keys[i].alias) {
+            name = config_keys[i].alias;
             text = loading->environ_get(name);
         }
-        if (text && set_key(loading, &keys[i], text, name) < 0)
+        if (text && set_key(loading, &config_keys[i], text, (struct origin){.source = name}) < 0)
             return -EINVAL;
     }
     for (size_t i = 0; i < sizeof(ignored_variables) / sizeof(ignored_variables[0]); i++) {
@@ -421,10 +231,10 @@ static void print_help(void)
            "  --check-config            check the settings and exit: 0 fine, 78 wrong\n"
            "  --help, --version\n",
            CONFIG_FILE_DEFAULT);
-    for (size_t i = 0; i < KEY_COUNT; i++) {
-        const struct key *key = &keys[i];
+    for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
+        const struct config_key *key = &config_keys[i];
         printf("\n  --%s%s\n      %s\n      (%s", key->flag,
-               key->type == TYPE_BOOL ? "[=false]" : " VALUE", key->help, key->environment);
+               key->type == CONFIG_BOOL ? "[=false]" : " VALUE", key->help, key->environment);
         if (key->alias)
             printf(" or %s", key->alias);
         printf("; file: %s%s%s", key->file.section, key->file.section[0] != '\0' ? "." : "",
@@ -433,14 +243,14 @@ static void print_help(void)
     }
 }
 
-static void build_options(struct option options[KEY_COUNT + 5])
+static void build_options(struct option options[CONFIG_KEY_COUNT + 5])
 {
     size_t at = 0;
 
-    for (; at < KEY_COUNT; at++) {
+    for (; at < CONFIG_KEY_COUNT; at++) {
         options[at] = (struct option){
-            .name = keys[at].flag,
-            .has_arg = keys[at].type == TYPE_BOOL ? optional_argument : required_argument,
+            .name = config_keys[at].flag,
+            .has_arg = config_keys[at].type == CONFIG_BOOL ? optional_argument : required_argument,
             .val = (int)at + 1,
         };
     }
@@ -454,14 +264,14 @@ static void build_options(struct option options[KEY_COUNT + 5])
 /* What the options ask for; the values of keys are kept until file and environment were read. */
 struct options {
     const char *config_path;
-    const char *values[KEY_COUNT];
+    const char *values[CONFIG_KEY_COUNT];
     bool help;
     bool version;
 };
 
 static int read_options(struct loading *loading, int argc, char **argv, struct options *ret)
 {
-    struct option options[KEY_COUNT + 5];
+    struct option options[CONFIG_KEY_COUNT + 5];
     int found;
 
     build_options(options);
@@ -476,7 +286,7 @@ static int read_options(struct loading *loading, int argc, char **argv, struct o
             ret->help = true;
         } else if (found == OPTION_VERSION) {
             ret->version = true;
-        } else if (found > 0 && found <= (int)KEY_COUNT) {
+        } else if (found > 0 && found <= (int)CONFIG_KEY_COUNT) {
             ret->values[found - 1] = optarg ? optarg : "true";
         } else {
             snprintf(loading->error, CONFIG_ERROR_BYTES, "%s '%.80s'; try simcastd --help",
@@ -495,61 +305,175 @@ static int read_options(struct loading *loading, int argc, char **argv, struct o
 
 static int set_options(struct loading *loading, const struct options *options)
 {
-    for (size_t i = 0; i < KEY_COUNT; i++) {
-        char origin[64];
-        snprintf(origin, sizeof(origin), "--%s", keys[i].flag);
-        if (options->values[i] && set_key(loading, &keys[i], options->values[i], origin) < 0)
+    static char flags[CONFIG_KEY_COUNT][32]; /* origins borrow them */
+
+    for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
+        snprintf(flags[i], sizeof(flags[i]), "--%s", config_keys[i].flag);
+        if (options->values[i] && set_key(loading, &config_keys[i], options->values[i],
+                                          (struct origin){.source = flags[i]}) < 0)
             return -EINVAL;
     }
     return 0;
 }
 
-static int check_whole(const struct config *config, char *error)
+/*
+ * systemd hands secrets to a service as files in a directory of its own (LoadCredential=). What
+ * stands there under these names is used unless a stronger source names another file.
+ */
+static int set_credentials(struct loading *loading)
 {
+    static const struct {
+        const char *name;
+        const char *flag;
+    } credentials[] = {
+        {"simcast.tokens", "token-file"},
+        {"simcast.cert", "tls-cert"},
+        {"simcast.key", "tls-key"},
+    };
+    const char *directory = loading->environ_get("CREDENTIALS_DIRECTORY");
     char path[CONFIG_TEXT_BYTES];
-    bool loopback;
 
-    if (listen_parse(config->listen, &loopback) < 0) {
-        snprintf(error, CONFIG_ERROR_BYTES,
-                 "listen: expected ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080, got '%.80s'",
-                 config->listen);
+    for (size_t i = 0; directory && i < sizeof(credentials) / sizeof(credentials[0]); i++) {
+        int length = snprintf(path, sizeof(path), "%s/%s", directory, credentials[i].name);
+        if (length < 0 || (size_t)length >= sizeof(path) || access(path, F_OK) < 0)
+            continue;
+        for (size_t at = 0; at < CONFIG_KEY_COUNT; at++) {
+            if (strcmp(config_keys[at].flag, credentials[i].flag) == 0 &&
+                set_key(loading, &config_keys[at], path,
+                        (struct origin){.source = "CREDENTIALS_DIRECTORY"}) < 0)
+                return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static int check_listen(const struct loading *loading)
+{
+    const struct config *config = loading->config;
+    char place[512];
+    bool remote;
+
+    if (listen_check(config->listen, &remote) < 0) {
+        snprintf(loading->error, CONFIG_ERROR_BYTES,
+                 "%s: expected ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080, or unix:/PATH, "
+                 "at most %d of them, got '%.80s'",
+                 origin_of(loading, config->listen, place), LISTEN_MAX, config->listen);
         return -EINVAL;
     }
-    if ((config->tls_cert[0] == '\0') != (config->tls_key[0] == '\0')) {
-        snprintf(error, CONFIG_ERROR_BYTES, "tls_cert and tls_key: one without the other");
-        return -EINVAL;
-    }
-    if (!loopback && !config->insecure &&
+    if (remote && !config->insecure &&
         (config->token_file[0] == '\0' || config->tls_cert[0] == '\0')) {
-        snprintf(error, CONFIG_ERROR_BYTES,
-                 "listen: %.80s can be reached from other machines, so it needs --token-file, "
+        snprintf(loading->error, CONFIG_ERROR_BYTES,
+                 "%s: %.80s can be reached from other machines, so it needs --token-file, "
                  "--tls-cert and --tls-key; or use 127.0.0.1, or add --insecure "
                  "(SIMCAST_INSECURE=1) if everybody who can reach it may drive the robot",
-                 config->listen);
-        return -EINVAL;
-    }
-    if (ring_socket_path(config->ipc_dir, config->stream, RING_KIND_PACKETS, path, sizeof(path)) <
-        0) {
-        snprintf(error, CONFIG_ERROR_BYTES,
-                 "stream and ipc_dir: expected a name of letters, digits, '-' and '_' and a "
-                 "directory that fits a socket's path, got '%.60s' in '%.120s'",
-                 config->stream, config->ipc_dir);
-        return -EINVAL;
-    }
-    if (config->bus_url[0] != '\0' && strncmp(config->bus_url, "nats://", 7) != 0 &&
-        strncmp(config->bus_url, "tls://", 6) != 0 && strncmp(config->bus_url, "ipc:///", 7) != 0) {
-        snprintf(error, CONFIG_ERROR_BYTES,
-                 "bus_url: expected nats://HOST:PORT, tls://HOST:PORT or ipc:///DIRECTORY, got "
-                 "'%.120s'",
-                 config->bus_url);
-        return -EINVAL;
-    }
-    if (config->gate_estop_ms <= config->gate_hold_ms) {
-        snprintf(error, CONFIG_ERROR_BYTES, "gate: estop_ms (%u) must be more than hold_ms (%u)",
-                 config->gate_estop_ms, config->gate_hold_ms);
+                 origin_of(loading, config->listen, place), config->listen);
         return -EINVAL;
     }
     return 0;
+}
+
+static int check_tls(const struct loading *loading)
+{
+    const struct config *config = loading->config;
+    const char *known = config->tls_cert[0] != '\0' ? config->tls_cert : config->tls_key;
+    char place[512];
+
+    if ((config->tls_cert[0] == '\0') == (config->tls_key[0] == '\0'))
+        return 0;
+    snprintf(loading->error, CONFIG_ERROR_BYTES,
+             "%s: expected both tls_cert and tls_key, got one without the other",
+             origin_of(loading, known, place));
+    return -EINVAL;
+}
+
+static int check_stream(const struct loading *loading)
+{
+    const struct config *config = loading->config;
+    char path[CONFIG_TEXT_BYTES];
+    char place[512];
+
+    if (ring_socket_path(config->ipc_dir, config->stream, RING_KIND_PACKETS, path, sizeof(path)) ==
+        0)
+        return 0;
+    snprintf(loading->error, CONFIG_ERROR_BYTES,
+             "%s: expected a name of letters, digits, '-' and '_' and a directory (ipc_dir) that "
+             "fits a socket's path, got stream '%.60s' in '%.120s'",
+             origin_of(loading, config->stream, place), config->stream, config->ipc_dir);
+    return -EINVAL;
+}
+
+static int check_bus(const struct loading *loading)
+{
+    static const char *const starts[] = {"nats://", "tls://", "ipc:///"};
+    const char *url = loading->config->bus_url;
+    char shown[CONFIG_TEXT_BYTES];
+    char place[512];
+
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        if (url[0] == '\0' || strncmp(url, starts[i], strlen(starts[i])) == 0)
+            return 0;
+    }
+    bus_url_show(url, shown, sizeof(shown));
+    snprintf(loading->error, CONFIG_ERROR_BYTES,
+             "%s: bus_url: expected nats://HOST:PORT, tls://HOST:PORT or ipc:///DIRECTORY, got "
+             "'%.120s'",
+             origin_of(loading, url, place), shown);
+    return -EINVAL;
+}
+
+static int check_gate(const struct loading *loading)
+{
+    const struct config *config = loading->config;
+    char place[512];
+
+    if (config->gate_estop_ms > config->gate_hold_ms)
+        return 0;
+    snprintf(loading->error, CONFIG_ERROR_BYTES,
+             "%s: expected estop_ms (%u) to be more than hold_ms (%u)",
+             origin_of(loading, &config->gate_estop_ms, place), config->gate_estop_ms,
+             config->gate_hold_ms);
+    return -EINVAL;
+}
+
+/* For --check-config: what the settings name can be read, too. */
+static int check_files(const struct loading *loading)
+{
+    const struct config *config = loading->config;
+    const char *const paths[] = {config->tls_cert, config->tls_key, config->web_dir};
+    char fault[AUTH_ERROR_BYTES];
+    char place[512];
+    struct auth *auth = NULL;
+
+    if (config->token_file[0] != '\0') {
+        if (auth_load(config->token_file, &auth, fault) < 0) {
+            snprintf(loading->error, CONFIG_ERROR_BYTES, "%.500s: %.500s",
+                     origin_of(loading, config->token_file, place), fault);
+            return -EINVAL;
+        }
+        auth_free(auth);
+    }
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        if (paths[i][0] == '\0' || access(paths[i], R_OK) == 0)
+            continue;
+        snprintf(loading->error, CONFIG_ERROR_BYTES,
+                 "%s: expected what can be read, got %.200s: %s",
+                 origin_of(loading, paths[i], place), paths[i], strerror(errno));
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int check_whole(const struct loading *loading)
+{
+    static int (*const checks[])(const struct loading *loading) = {
+        check_listen, check_tls, check_stream, check_bus, check_gate,
+    };
+
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        if (checks[i](loading) < 0)
+            return -EINVAL;
+    }
+    return loading->config->check_only ? check_files(loading) : 0;
 }
 
 static int load(struct loading *loading, const struct options *options)
@@ -563,10 +487,10 @@ static int load(struct loading *loading, const struct options *options)
         path = CONFIG_FILE_DEFAULT;
         required = false;
     }
-    if (read_file(loading, path, required) < 0 || read_environment(loading) < 0 ||
-        set_options(loading, options) < 0)
+    if (set_credentials(loading) < 0 || read_file(loading, path, required) < 0 ||
+        read_environment(loading) < 0 || set_options(loading, options) < 0)
         return -EINVAL;
-    return check_whole(loading->config, loading->error);
+    return check_whole(loading);
 }
 
 enum config_outcome config_load(int argc, char **argv, const char *(*environ_get)(const char *),
@@ -580,8 +504,8 @@ enum config_outcome config_load(int argc, char **argv, const char *(*environ_get
     };
 
     loading.error = ret_error;
-    for (size_t i = 0; i < KEY_COUNT; i++) {
-        if (set_key(&loading, &keys[i], keys[i].value, "default") < 0)
+    for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
+        if (set_key(&loading, &config_keys[i], config_keys[i].value, (struct origin){0}) < 0)
             return CONFIG_INVALID;
     }
     if (read_options(&loading, argc, argv, &options) < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Settings of simcastd. One table (config.c) names each key once: its place in the YAML file, its
- * environment variable, the name that the service which simcastd replaces used, its flag, its
- * type and range. From weak to strong: default, file, environment, flags.
+ * Settings of simcastd. One table (config_table.c) names each key once: its place in the YAML file,
+ * its environment variable, the name that the service which simcastd replaces used, its flag, its
+ * type and range. From weak to strong: default, systemd's credentials, file, environment, flags.
  *
  * Thread: the main thread, before anything else starts.
  */
@@ -21,7 +21,7 @@
 enum video_source { VIDEO_SOURCE_AUTO, VIDEO_SOURCE_RING, VIDEO_SOURCE_LEGACY };
 
 struct config {
-    char listen[CONFIG_TEXT_BYTES];          /* ADDRESS:PORT */
+    char listen[CONFIG_TEXT_BYTES];          /* ADDRESS:PORT or unix:/PATH, comma-separated */
     bool insecure;                           /* other addresses than loopback are allowed */
     char web_dir[CONFIG_TEXT_BYTES];         /* "": the installed viewer */
     char allowed_origins[CONFIG_TEXT_BYTES]; /* "https://a.example, ...": beside the own one */
@@ -48,6 +48,8 @@ struct config {
     uint32_t clients_max;
     uint32_t clients_per_address; /* 0: no limit */
     uint32_t operator_slots;
+    uint32_t handshakes_max; /* connections that have not asked for anything yet */
+    uint32_t stalled_s;      /* a client takes nothing for this long: hang up; 0: never */
     uint32_t commands_per_s;
 
     uint32_t gate_hold_ms;
@@ -64,8 +66,10 @@ enum config_outcome {
 };
 
 /*
- * Fills *ret_config from all four sources and checks the whole. `environ_get` is getenv or a
- * test's stand-in. ret_error holds CONFIG_ERROR_BYTES.
+ * Fills *ret_config from all sources and checks the whole. `environ_get` is getenv or a test's
+ * stand-in. ret_error (CONFIG_ERROR_BYTES) names the file and line, the variable or the flag where
+ * the fault is, the key, and what was expected. --check-config also reads the files that the
+ * settings name.
  */
 enum config_outcome config_load(int argc, char **argv, const char *(*environ_get)(const char *),
                                 struct config *ret_config, char *ret_error);
@@ -75,18 +79,19 @@ struct config_file_key {
     const char *name;
 };
 
-/* What a YAML file may hold, and who is told of it. The keys of a section stand together. */
+/* What a YAML file may hold, and who is told of it. */
 struct config_file_schema {
     const struct config_file_key *keys;
     size_t key_count;
-    int (*set)(void *data, size_t key, const char *text);
+    int (*set)(void *data, size_t key, const char *text, size_t line);
     void *data;
 };
 
 /*
- * Reads a YAML file and calls `set` for each key that is in it, as text. Stops at the first error.
- * Errors: -ENOENT and others from the system, -EINVAL not YAML or an unknown key (ret_error says
- * which and on which line), or what `set` returned.
+ * Reads a YAML file and calls `set` for each key that has a value in it, as text. Stops at the
+ * first fault. Errors: -ENOENT and others from the system; -EINVAL not YAML, an unknown key, or the
+ * same one twice (ret_error says which, on which line, and what was expected); or what `set`
+ * returned.
  */
 int config_file_read(const char *path, const struct config_file_schema *schema, char *ret_error);
 

@@ -1,186 +1,164 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Home of libcyaml. Its schema is built from the caller's table: every value is read as text, so
- * that a file, a variable and a flag go through the same checks and give the same messages.
+ * Home of libyaml. Every value is handed on as text with its line, so that a file, a variable and a
+ * flag go through the same checks and give the same messages.
  *
- * Owns the loaded document until config_file_read returns. Fails with the first fault that
- * libcyaml logs, which names line and column.
+ * Owns the loaded document until config_file_read returns. Stops at the first fault.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include <cyaml/cyaml.h>
+#include <yaml.h>
 
 #include "daemon/config.h"
 
-#define FIELDS_MAX 96
-#define TEXT_BYTES_MAX 4096
+#define KEYS_MAX 96
 
-struct layout {
-    cyaml_schema_field_t fields[FIELDS_MAX]; /* lists of fields, each ends with a NULL key */
-    size_t field_count;
-    cyaml_schema_value_t root;
+struct reading {
+    const char *path;
+    const struct config_file_schema *schema;
+    yaml_document_t document;
+    bool seen[KEYS_MAX];
+    char *error;
 };
 
-struct fault {
-    char text[512];
-    size_t used;
-};
-
-/* libcyaml explains a failure in several lines, the innermost first; two say enough. */
-static void keep_fault(cyaml_log_t level, void *data, const char *format, va_list args)
+static size_t line_of(const yaml_node_t *node)
 {
-    struct fault *fault = data;
-    char line[256];
-
-    if (level < CYAML_LOG_ERROR)
-        return;
-    vsnprintf(line, sizeof(line), format, args);
-    line[strcspn(line, "\n")] = '\0';
-    const char *text = strncmp(line, "Load: ", 6) == 0 ? line + 6 : line;
-    if (strstr(text, "Backtrace"))
-        return;
-    int used = snprintf(fault->text + fault->used, sizeof(fault->text) - fault->used, "%s%s",
-                        fault->used > 0 ? ", " : "", text + strspn(text, " "));
-    if (used > 0 && fault->used + (size_t)used < sizeof(fault->text))
-        fault->used += (size_t)used;
+    return node->start_mark.line + 1;
 }
 
-static cyaml_schema_value_t text_schema(void)
+static const char *text_of(const yaml_node_t *node)
 {
-    return (cyaml_schema_value_t){
-        .type = CYAML_STRING,
-        .flags = CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL,
-        .data_size = sizeof(char),
-        .string = {.min = 0, .max = TEXT_BYTES_MAX},
-    };
+    return node->type == YAML_SCALAR_NODE ? (const char *)node->data.scalar.value : NULL;
 }
 
-static cyaml_schema_value_t mapping_schema(const cyaml_schema_field_t *fields, size_t count)
+/* `key:` with nothing behind it. */
+static bool is_empty(const yaml_node_t *node)
 {
-    return (cyaml_schema_value_t){
-        .type = CYAML_MAPPING,
-        .flags = CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL,
-        .data_size = (uint32_t)(count * sizeof(char *)),
-        .mapping.fields = fields,
-    };
+    const char *text = text_of(node);
+
+    return text && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+           (text[0] == '\0' || strcmp(text, "~") == 0 || strcmp(text, "null") == 0);
 }
 
-/* Appends the fields of one section and their end; the keys of a section stand together. */
-static const cyaml_schema_field_t *add_section(struct layout *layout,
-                                               const struct config_file_key *keys, size_t count)
+static int fault(const struct reading *reading, const yaml_node_t *node, const char *expected)
 {
-    const cyaml_schema_field_t *first = layout->fields + layout->field_count;
+    const char *text = text_of(node);
 
-    for (size_t i = 0; i < count; i++) {
-        layout->fields[layout->field_count++] = (cyaml_schema_field_t){
-            .key = keys[i].name,
-            .data_offset = (uint32_t)(i * sizeof(char *)),
-            .value = text_schema(),
-        };
+    snprintf(reading->error, CONFIG_ERROR_BYTES, "%.400s:%zu: %s%.80s%sexpected %s", reading->path,
+             line_of(node), text ? "'" : "", text ? text : "", text ? "': " : "", expected);
+    return -EINVAL;
+}
+
+static bool is_section(const struct config_file_schema *schema, const char *name)
+{
+    for (size_t i = 0; i < schema->key_count; i++) {
+        if (schema->keys[i].section[0] != '\0' && strcmp(schema->keys[i].section, name) == 0)
+            return true;
     }
-    layout->field_count++; /* its NULL key ends the list */
-    return first;
+    return false;
 }
 
-static bool in_section(const struct config_file_key *key)
+static int set_value(struct reading *reading, const char *section, yaml_node_t *key,
+                     yaml_node_t *value)
 {
-    return key->section[0] != '\0';
+    const struct config_file_schema *schema = reading->schema;
+    const char *name = text_of(key);
+    size_t at = 0;
+
+    while (name && at < schema->key_count &&
+           (strcmp(schema->keys[at].section, section) != 0 ||
+            strcmp(schema->keys[at].name, name) != 0))
+        at++;
+    if (!name || at == schema->key_count)
+        return fault(reading, key,
+                     section[0] == '\0' ? "a key of simcastd.yaml; see simcastd --help"
+                                        : "a key of this section; see simcastd --help");
+    if (reading->seen[at])
+        return fault(reading, key, "each key once; it stands further up, too");
+    reading->seen[at] = true;
+    if (is_empty(value))
+        return 0;
+    if (!text_of(value))
+        return fault(reading, key, "one value, not a list or a section");
+    return schema->set(schema->data, at, text_of(value), line_of(value));
 }
 
-/* How many keys from `at` on share one field of the top level: a whole section, or one key. */
-static size_t stretch(const struct config_file_schema *schema, size_t at)
+static yaml_node_t *node_at(struct reading *reading, int index)
 {
-    const struct config_file_key *keys = schema->keys + at;
-    size_t length = 1;
-
-    while (in_section(keys) && at + length < schema->key_count &&
-           strcmp(keys[length].section, keys[0].section) == 0)
-        length++;
-    return length;
+    return yaml_document_get_node(&reading->document, index);
 }
 
-/*
- * The document is an array with a place for each key of the table: a text, or, at the place of a
- * section's first key, a pointer to the array of the section's texts (so `section:` alone is
- * fine).
- */
-static int build_layout(const struct config_file_schema *schema, struct layout *layout)
+static int read_section(struct reading *reading, yaml_node_t *name, yaml_node_t *node)
 {
-    const struct config_file_key *keys = schema->keys;
-    cyaml_schema_field_t top[FIELDS_MAX];
-    size_t top_count = 0;
-
-    if (2 * schema->key_count + 2 > FIELDS_MAX)
-        return -E2BIG;
-    for (size_t at = 0, length = 1; at < schema->key_count; at += length) {
-        cyaml_schema_field_t field = {
-            .key = keys[at].name,
-            .data_offset = (uint32_t)(at * sizeof(char *)),
-            .value = text_schema(),
-        };
-        length = stretch(schema, at);
-        if (in_section(&keys[at])) {
-            field.key = keys[at].section;
-            field.value = mapping_schema(add_section(layout, keys + at, length), length);
-        }
-        top[top_count++] = field;
+    if (is_empty(node))
+        return 0;
+    if (node->type != YAML_MAPPING_NODE)
+        return fault(reading, name, "its keys indented below it");
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top; pair++) {
+        int error = set_value(reading, text_of(name), node_at(reading, pair->key),
+                              node_at(reading, pair->value));
+        if (error < 0)
+            return error;
     }
-    cyaml_schema_field_t *fields = layout->fields + layout->field_count;
-    memcpy(fields, top, top_count * sizeof(top[0]));
-    layout->root = mapping_schema(fields, schema->key_count);
     return 0;
 }
 
-/* Tells `set` each text of the document. */
-static int set_all(void **document, const struct config_file_schema *schema)
+static int read_root(struct reading *reading)
 {
-    for (size_t at = 0, length = 1; at < schema->key_count; at += length) {
-        char **texts = in_section(&schema->keys[at]) ? document[at] : (char **)&document[at];
-        length = stretch(schema, at);
-        for (size_t i = 0; texts && i < length; i++) {
-            int error = texts[i] ? schema->set(schema->data, at + i, texts[i]) : 0;
-            if (error < 0)
-                return error;
-        }
+    yaml_node_t *root = yaml_document_get_root_node(&reading->document);
+
+    if (!root || is_empty(root))
+        return 0;
+    if (root->type != YAML_MAPPING_NODE)
+        return fault(reading, root, "lines of KEY: VALUE");
+    for (yaml_node_pair_t *pair = root->data.mapping.pairs.start;
+         pair < root->data.mapping.pairs.top; pair++) {
+        yaml_node_t *key = node_at(reading, pair->key);
+        yaml_node_t *value = node_at(reading, pair->value);
+        const char *name = text_of(key);
+        int error = name && is_section(reading->schema, name) ? read_section(reading, key, value)
+                                                              : set_value(reading, "", key, value);
+        if (error < 0)
+            return error;
     }
     return 0;
+}
+
+static int parse(struct reading *reading, FILE *file)
+{
+    yaml_parser_t parser;
+
+    if (!yaml_parser_initialize(&parser))
+        return -ENOMEM;
+    yaml_parser_set_input_file(&parser, file);
+    int error = 0;
+    if (yaml_parser_load(&parser, &reading->document)) {
+        error = read_root(reading);
+        yaml_document_delete(&reading->document);
+    } else {
+        snprintf(reading->error, CONFIG_ERROR_BYTES, "%.400s:%zu: expected YAML: %s", reading->path,
+                 parser.problem_mark.line + 1, parser.problem ? parser.problem : "no memory");
+        error = -EINVAL;
+    }
+    yaml_parser_delete(&parser);
+    return error;
 }
 
 int config_file_read(const char *path, const struct config_file_schema *schema, char *ret_error)
 {
-    struct layout layout = {0};
-    struct fault fault = {0};
-    const cyaml_config_t cyaml = {
-        .log_fn = keep_fault,
-        .log_ctx = &fault,
-        .mem_fn = cyaml_mem,
-        .log_level = CYAML_LOG_ERROR,
-        .flags = CYAML_CFG_NO_ALIAS,
-    };
-    void **document = NULL;
-    int error = build_layout(schema, &layout);
+    struct reading reading = {.path = path, .schema = schema, .error = ret_error};
+    FILE *file = schema->key_count <= KEYS_MAX ? fopen(path, "re") : NULL;
 
-    if (error == 0 && access(path, R_OK) < 0)
-        error = -errno;
-    if (error < 0) {
+    if (!file) {
+        int error = schema->key_count <= KEYS_MAX ? -errno : -E2BIG;
         snprintf(ret_error, CONFIG_ERROR_BYTES, "%.400s: %s", path, strerror(-error));
         return error;
     }
-    cyaml_err_t fail =
-        cyaml_load_file(path, &cyaml, &layout.root, (cyaml_data_t **)&document, NULL);
-    if (fail != CYAML_OK) {
-        snprintf(ret_error, CONFIG_ERROR_BYTES, "%.400s: %s", path,
-                 fault.used > 0 ? fault.text : cyaml_strerror(fail));
-        return -EINVAL;
-    }
-    if (document)
-        error = set_all(document, schema);
-    cyaml_free(&cyaml, &layout.root, document, 0);
+    int error = parse(&reading, file);
+    fclose(file);
     return error;
 }

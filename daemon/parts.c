@@ -6,12 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/config_paths.h"
-#include "daemon/listen.h"
 #include "daemon/reception.h"
 #include "proto/command.h"
 #include "proto/gate_state.h"
@@ -38,17 +36,23 @@ static int open_tokens(struct parts *parts)
     return -EINVAL;
 }
 
-static int open_listener(struct parts *parts)
+/* What systemd passes may be reachable from elsewhere, whatever `listen` says. */
+static int open_listeners(struct parts *parts)
 {
-    const char *address = parts->config->listen;
-    int fd = listen_open(address);
+    const struct config *config = parts->config;
+    char fault[LISTEN_ERROR_BYTES];
+    int error = listeners_open(config->listen, &parts->listeners, fault);
 
-    if (fd < 0) {
-        log_error("cannot listen on %s: %s; choose another address with --listen", address,
-                  strerror(-fd));
-        return fd;
+    if (error < 0) {
+        log_error("%s", fault);
+        return error;
     }
-    parts->listen_fd = fd;
+    if (parts->listeners.remote && !config->insecure &&
+        (!parts->auth || config->tls_cert[0] == '\0')) {
+        log_error("a socket that systemd passed can be reached from other machines, so simcastd "
+                  "needs tokens and a certificate; see ListenStream= in simcastd.socket");
+        return -EINVAL;
+    }
     return 0;
 }
 
@@ -142,15 +146,13 @@ static int open_relay(struct parts *parts)
     if (error < 0)
         return error;
     open_gate_ring(parts);
-    bool loopback = true;
-    listen_parse(config->listen, &loopback);
     parts->access = (struct access){
         .auth = parts->auth,
         .fanout = parts->fanout,
         .counters = &parts->counters,
         .allowed_origins = config->allowed_origins,
         .allowed_hosts = config->allowed_hosts,
-        .loopback = loopback,
+        .loopback = !parts->listeners.remote,
         .clients_max = config->clients_max,
         .clients_per_address = config->clients_per_address,
         .operator_slots = config->operator_slots,
@@ -212,10 +214,10 @@ static int open_ws(struct parts *parts)
 int parts_open(struct parts *parts, const struct config *config, int64_t now_ns)
 {
     static int (*const steps[])(struct parts *) = {
-        open_tokens, open_listener, open_source, open_bus, open_relay, load_files, open_ws,
+        open_tokens, open_listeners, open_source, open_bus, open_relay, load_files, open_ws,
     };
 
-    *parts = (struct parts){.config = config, .listen_fd = -1, .started_ns = now_ns};
+    *parts = (struct parts){.config = config, .started_ns = now_ns};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         int error = steps[i](parts);
         if (error < 0)
@@ -236,6 +238,5 @@ void parts_close(struct parts *parts)
     ring_producer_close(parts->gate_ring);
     bus_close(parts->bus);
     source_close(parts->source);
-    if (parts->listen_fd >= 0)
-        close(parts->listen_fd);
+    listeners_close(&parts->listeners);
 }

@@ -17,6 +17,7 @@
 #include "daemon/config.h"
 #include "daemon/counters.h"
 #include "daemon/fanout.h"
+#include "daemon/listen.h"
 #include "daemon/loop.h"
 #include "daemon/metrics.h"
 #include "daemon/pages.h"
@@ -32,7 +33,7 @@ struct parts {
     struct metrics metrics;
     struct auth *auth; /* NULL: no tokens */
     struct access access;
-    int listen_fd;
+    struct listeners listeners;
     struct source *source;
     struct bus *bus;
     struct fanout *fanout;

@@ -28,11 +28,18 @@
 #define FAREWELL_NS (1 * NS_PER_S)
 #define ACCEPTS_PER_TURN 64
 
+/* One of the sockets that clients connect to. */
+struct listening {
+    struct server *server;
+    int fd;
+    struct loop_watch *watch;
+};
+
 struct server {
     struct parts parts;
     struct service service;
     struct loop_watch *signal_watch;
-    struct loop_watch *listen_watch;
+    struct listening listening[LISTEN_MAX];
     struct loop_watch *ring_watch;
     struct loop_watch *bus_watch;
     struct loop_watch *tick_watch;
@@ -89,18 +96,18 @@ static void on_bus(void *data)
 
 static void on_listen(void *data)
 {
-    struct server *server = data;
+    const struct listening *listening = data;
 
     for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
-        int fd = listen_accept(server->parts.listen_fd);
+        int fd = listen_accept(listening->fd);
         if (fd == -EAGAIN)
             return;
         if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {
             log_warning("cannot accept a connection now: %s", strerror(-fd));
-            loop_watch_pause(server->listen_watch); /* the tick resumes it */
+            loop_watch_pause(listening->watch); /* the tick resumes it */
             return;
         }
-        if (fd >= 0 && ws_adopt(server->parts.ws, fd) < 0)
+        if (fd >= 0 && ws_adopt(listening->server->parts.ws, fd) < 0)
             log_warning("a connection was dropped: no memory or no room for more");
     }
 }
@@ -144,8 +151,8 @@ static void on_tick(void *data)
     expel(parts, now_ns);
     ws_tick(parts->ws);
     service_tick(&server->service, now_ns);
-    if (!parts->stopping)
-        loop_watch_resume(server->listen_watch);
+    for (size_t i = 0; !parts->stopping && i < parts->listeners.count; i++)
+        loop_watch_resume(server->listening[i].watch);
     if (now_ns - server->second_ns >= NS_PER_S) {
         server->second_ns = now_ns;
         on_second(server, now_ns);
@@ -171,7 +178,8 @@ static void stop(struct server *server, int signal)
     log_info("stopping: %s", strsignal(signal));
     service_stopping();
     parts->stopping = true;
-    loop_watch_pause(server->listen_watch);
+    for (size_t i = 0; i < parts->listeners.count; i++)
+        loop_watch_pause(server->listening[i].watch);
     ws_close_all(parts->ws, WS_CLOSE_GOING_AWAY);
     if (ws_peers(parts->ws) == 0 ||
         loop_watch_time(parts->loop, FAREWELL_NS, on_farewell, server, &server->farewell_watch) < 0)
@@ -201,8 +209,11 @@ static int open_watches(struct server *server)
         loop_watch_fd(loop, service_fd(&server->service), on_signal, server, &server->signal_watch);
 
     server->slot_period_ns = source_period_ns(parts->source, clock_now_ns());
-    if (error == 0)
-        error = loop_watch_fd(loop, parts->listen_fd, on_listen, server, &server->listen_watch);
+    for (size_t i = 0; error == 0 && i < parts->listeners.count; i++) {
+        struct listening *listening = &server->listening[i];
+        *listening = (struct listening){.server = server, .fd = parts->listeners.fds[i]};
+        error = loop_watch_fd(loop, listening->fd, on_listen, listening, &listening->watch);
+    }
     if (error == 0)
         error = loop_watch_fd(loop, bus_fd(parts->bus), on_bus, server, &server->bus_watch);
     if (error == 0)
@@ -226,12 +237,14 @@ static int server_open(struct server *server, const struct config *config)
 static void server_close(struct server *server)
 {
     struct loop_watch *const watches[] = {
-        server->farewell_watch, server->slot_watch,   server->ring_watch,   server->tick_watch,
-        server->bus_watch,      server->listen_watch, server->signal_watch,
+        server->farewell_watch, server->slot_watch, server->ring_watch,
+        server->tick_watch,     server->bus_watch,  server->signal_watch,
     };
 
     for (size_t i = 0; i < sizeof(watches) / sizeof(watches[0]); i++)
         loop_watch_destroy(watches[i]);
+    for (size_t i = 0; i < LISTEN_MAX; i++)
+        loop_watch_destroy(server->listening[i].watch);
     parts_close(&server->parts);
     service_close(&server->service);
 }
@@ -239,16 +252,17 @@ static void server_close(struct server *server)
 static void announce(const struct parts *parts)
 {
     const struct config *config = parts->config;
-    const char *port = strrchr(config->listen, ':');
-    bool loopback = true;
+    const char *scheme = config->tls_cert[0] != '\0' ? "https" : "http";
+    char name[LISTEN_NAME_BYTES];
 
-    listen_parse(config->listen, &loopback);
-    if (!loopback && !parts->auth)
+    for (size_t i = 0; i < parts->listeners.count; i++) {
+        listen_name(parts->listeners.fds[i], name);
+        log_info("serving %s://%s/ (stream '%s' in %s)", scheme, name, config->stream,
+                 config->ipc_dir);
+    }
+    if (parts->listeners.remote && !parts->auth)
         log_warning("everybody who can reach %s may watch and drive: no token_file is set",
                     config->listen);
-    log_info("serving %s://%.*s:%d/ (stream '%s' in %s)",
-             config->tls_cert[0] != '\0' ? "https" : "http", (int)(port - config->listen),
-             config->listen, listen_port(parts->listen_fd), config->stream, config->ipc_dir);
 }
 
 int server_run(const struct config *config)
@@ -256,7 +270,7 @@ int server_run(const struct config *config)
     static struct server server;
     int exit_code = 0;
 
-    server = (struct server){.parts.listen_fd = -1};
+    server = (struct server){0};
     int error = server_open(&server, config);
     if (error == 0) {
         announce(&server.parts);

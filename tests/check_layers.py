@@ -30,8 +30,8 @@ MAY_INCLUDE = {
 HOMES = {
     r"ev\.h": ["daemon/loop.c"],
     r"libwebsockets\.h": ["daemon/ws.c", "cli/ws_client.c"],
-    r"cyaml/.*": ["daemon/config_file.c"],
-    r"systemd/.*": ["daemon/server.c", "encoder/main.c", "hal/main.c"],
+    r"yaml\.h": ["daemon/config_file.c"],
+    r"systemd/.*": ["daemon/listen.c", "daemon/server.c", "encoder/main.c", "hal/main.c"],
     r"zlib\.h": ["proto/video.c"],
     r"nats/.*": ["bus/bus_nats.c"],
     r"zmq\.h": ["bus/bus_local.c", "hal/endpoint.c", "hal/loop_link.c"],
