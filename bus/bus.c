@@ -5,7 +5,9 @@
  * is counted, or shows in bus_state.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,14 +15,22 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "bus/core.h"
 
+#define SLOW_EPISODE_NS (10 * NS_PER_S) /* without loss, and the next loss is told again */
 #define OUTBOX_BYTES (4u << 20)
 #define STOP_OUTBOX_BYTES (4 * (size_t)BUS_STOP_PAYLOAD_BYTES_MAX)
 #define INBOX_BYTES (4u << 20)
 #define INBOX_BYTES_MIN (64u << 10)
 #define STOP_INBOX_BYTES (4 * (size_t)BUS_STOP_PAYLOAD_BYTES_MAX)
+
+/* What stands before the subject in a mailbox. */
+struct stamp {
+    uint64_t epoch;
+    int64_t sent_ns;
+};
 
 static bool link_is_up(uint32_t link)
 {
@@ -80,28 +90,6 @@ bool bus_subject_matches(const char *pattern, const char *subject)
     }
 }
 
-/* Of each comma-separated part, leaves out what stands between "//", if any, and the last "@". */
-void bus_url_show(const char *url, char *ret_text, size_t text_bytes)
-{
-    size_t used = 0;
-
-    while (*url) {
-        size_t part = strcspn(url, ",");
-        const char *at = memrchr(url, '@', part);
-        const char *slashes = memmem(url, part, "//", 2);
-        const char *secret = slashes ? slashes + 2 : url;
-        const char *end = url + part + (url[part] == ',');
-
-        for (; url < end; url++) {
-            if (at && url >= secret && url <= at)
-                continue;
-            if (used + 1 < text_bytes)
-                ret_text[used++] = *url;
-        }
-    }
-    ret_text[used] = '\0';
-}
-
 static const struct bus_driver *driver_of(const char *url)
 {
     if (strncmp(url, "nats://", 7) == 0 || strncmp(url, "tls://", 6) == 0)
@@ -109,6 +97,18 @@ static const struct bus_driver *driver_of(const char *url)
     if (strncmp(url, "ipc://", 6) == 0 && url[6] != '\0')
         return &bus_local_driver;
     return NULL;
+}
+
+static int find_access(struct bus *bus, const struct bus_config *config)
+{
+    if (bus_url_has_secret(bus->url) && bus_url_is_argument(bus->url)) {
+        log_error("bus %s: a login in an argument list can be read by everybody on this machine; "
+                  "put what stands before the @ into a file for --bus-login, or give the whole URL "
+                  "by SIMCAST_BUS_URL",
+                  bus->shown_url);
+        return -ENOKEY;
+    }
+    return bus_access_find(&config->access, bus->files);
 }
 
 static int copy_config(struct bus *bus, const struct bus_config *config)
@@ -120,6 +120,11 @@ static int copy_config(struct bus *bus, const struct bus_config *config)
     if (!bus->url || !bus->shown_url || !bus->name)
         return -ENOMEM;
     bus_url_show(config->url, bus->shown_url, strlen(config->url) + 1);
+    if (bus->driver == &bus_nats_driver) {
+        int result = find_access(bus, config);
+        if (result < 0)
+            return result;
+    }
     for (unsigned i = 0; i < BUS_SUBSCRIPTIONS_MAX && config->subscriptions[i]; i++) {
         if (!tokens_are_valid(config->subscriptions[i], true))
             return -EINVAL;
@@ -168,6 +173,17 @@ static int create_descriptors(struct bus *bus)
     return 0;
 }
 
+/* Without it nobody takes our times for his: they are then unknown. */
+static void name_clock(struct bus *bus)
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || read(fd, bus->clock, BUS_CLOCK_BYTES) != BUS_CLOCK_BYTES)
+        memset(bus->clock, 0, sizeof(bus->clock));
+    if (fd >= 0)
+        close(fd);
+}
+
 static void bus_free(struct bus *bus)
 {
     for (int lane = 0; lane < BUS_LANE_COUNT; lane++) {
@@ -180,10 +196,13 @@ static void bus_free(struct bus *bus)
         close(bus->inbox_fd);
     for (unsigned i = 0; i < bus->pattern_count; i++)
         free(bus->patterns[i]);
+    for (int i = 0; i < BUS_ACCESS_FILES; i++)
+        free(bus->files[i]);
     free(bus->stop_pattern);
     free(bus->name);
     free(bus->shown_url);
     free(bus->url);
+    pthread_mutex_destroy(&bus->refused_lock);
     free(bus);
 }
 
@@ -200,6 +219,7 @@ int bus_open(const struct bus_config *config, struct bus **ret_bus)
     bus->driver = driver;
     bus->quit_fd = -1;
     bus->inbox_fd = -1;
+    pthread_mutex_init(&bus->refused_lock, NULL);
     result = copy_config(bus, config);
     if (result == 0)
         result = create_mailboxes(bus, config->mailbox_bytes);
@@ -207,6 +227,7 @@ int bus_open(const struct bus_config *config, struct bus **ret_bus)
         result = create_descriptors(bus);
     if (result == 0 && getrandom(bus->sender, sizeof(bus->sender), 0) != sizeof(bus->sender))
         result = -EIO;
+    name_clock(bus);
     if (result == 0)
         result = driver->start(bus);
     if (result < 0) {
@@ -226,8 +247,32 @@ void bus_close(struct bus *bus)
     bus_free(bus);
 }
 
+/* Puts the message into a mailbox, its subject behind its stamp. Errors: as mailbox_post. */
+static int post(struct mailbox *mailbox, uint32_t tag, const struct bus_message *message)
+{
+    struct stamp stamp = {.epoch = message->epoch, .sent_ns = message->sent_ns};
+    char head[sizeof(stamp) + BUS_SUBJECT_BYTES_MAX];
+    size_t subject_bytes = strlen(message->subject);
+
+    memcpy(head, &stamp, sizeof(stamp));
+    memcpy(head + sizeof(stamp), message->subject, subject_bytes);
+    return mailbox_post(mailbox, &(struct mailbox_message){
+                                     .tag = tag,
+                                     .head = head,
+                                     .head_bytes = sizeof(stamp) + subject_bytes,
+                                     .body = message->payload,
+                                     .body_bytes = message->payload_bytes,
+                                 });
+}
+
+void bus_end_epochs(struct bus *bus, uint64_t before)
+{
+    atomic_store_explicit(&bus->epoch, before, memory_order_relaxed);
+}
+
 int bus_publish(struct bus *bus, enum bus_lane lane, const struct bus_message *message)
 {
+    struct bus_message stamped = *message;
     size_t limit = lane == BUS_LANE_STOP ? BUS_STOP_PAYLOAD_BYTES_MAX : BUS_PAYLOAD_BYTES_MAX;
     uint32_t link = atomic_load_explicit(&bus->link[lane], memory_order_relaxed);
     int result = 0;
@@ -239,13 +284,8 @@ int bus_publish(struct bus *bus, enum bus_lane lane, const struct bus_message *m
     } else if (!link_is_up(link)) {
         result = -EPIPE;
     } else {
-        result = mailbox_post(bus->outbox[lane], &(struct mailbox_message){
-                                                     .tag = link,
-                                                     .head = message->subject,
-                                                     .head_bytes = strlen(message->subject),
-                                                     .body = message->payload,
-                                                     .body_bytes = message->payload_bytes,
-                                                 });
+        stamped.sent_ns = clock_now_ns();
+        result = post(bus->outbox[lane], link, &stamped);
     }
     if (result < 0)
         bus_sent(bus, false);
@@ -259,10 +299,15 @@ int bus_fd(const struct bus *bus)
 
 static void message_of_mail(const struct mailbox_message *mail, struct bus_message *ret_message)
 {
+    struct stamp stamp;
+
+    memcpy(&stamp, mail->head, sizeof(stamp));
     *ret_message = (struct bus_message){
-        .subject = mail->head,
+        .subject = mail->head + sizeof(stamp),
         .payload = mail->body,
         .payload_bytes = mail->body_bytes,
+        .epoch = stamp.epoch,
+        .sent_ns = stamp.sent_ns,
     };
 }
 
@@ -293,6 +338,8 @@ void bus_counters(const struct bus *bus, struct bus_counters *ret_counters)
         .received = atomic_load_explicit(&bus->received, memory_order_relaxed),
         .dropped_out = atomic_load_explicit(&bus->dropped_out, memory_order_relaxed),
         .dropped_in = atomic_load_explicit(&bus->dropped_in, memory_order_relaxed),
+        .slow_episodes = atomic_load_explicit(&bus->slow_episodes, memory_order_relaxed),
+        .refused = atomic_load_explicit(&bus->refused, memory_order_relaxed),
         .reconnects = atomic_load_explicit(&bus->reconnects[BUS_LANE_NORMAL], memory_order_relaxed),
         .stop_reconnects =
             atomic_load_explicit(&bus->reconnects[BUS_LANE_STOP], memory_order_relaxed),
@@ -345,10 +392,11 @@ int bus_next_out(struct bus *bus, enum bus_lane lane, struct bus_message *ret_me
     struct mailbox_message mail;
 
     while (mailbox_take(bus->outbox[lane], &mail) == 0) {
-        if (mail.tag == atomic_load_explicit(&bus->link[lane], memory_order_relaxed)) {
-            message_of_mail(&mail, ret_message);
+        message_of_mail(&mail, ret_message);
+        bool ended = lane == BUS_LANE_NORMAL && ret_message->epoch > 0 &&
+                     ret_message->epoch < atomic_load_explicit(&bus->epoch, memory_order_relaxed);
+        if (mail.tag == atomic_load_explicit(&bus->link[lane], memory_order_relaxed) && !ended)
             return 0;
-        }
         bus_sent(bus, false);
     }
     return -EAGAIN;
@@ -375,15 +423,39 @@ bool bus_wants(const struct bus *bus, const char *subject, enum bus_lane *ret_la
     return false;
 }
 
+void bus_slow(struct bus *bus, uint64_t lost)
+{
+    int64_t now_ns = clock_now_ns();
+    int64_t before_ns = atomic_exchange_explicit(&bus->slow_ns, now_ns, memory_order_relaxed);
+
+    atomic_fetch_add_explicit(&bus->dropped_in, lost, memory_order_relaxed);
+    if (before_ns > 0 && now_ns - before_ns < SLOW_EPISODE_NS)
+        return;
+    atomic_fetch_add_explicit(&bus->slow_episodes, 1, memory_order_relaxed);
+    log_warning("bus %s: messages come faster than %s takes them, so it loses some; subscribe to "
+                "less, or give it more of the processor",
+                bus->shown_url, bus->name);
+}
+
+void bus_refused(struct bus *bus, const char *why)
+{
+    atomic_fetch_add_explicit(&bus->refused, 1, memory_order_relaxed);
+    pthread_mutex_lock(&bus->refused_lock);
+    bool told = strncmp(bus->refused_why, why, sizeof(bus->refused_why) - 1) == 0;
+    snprintf(bus->refused_why, sizeof(bus->refused_why), "%s", why);
+    pthread_mutex_unlock(&bus->refused_lock);
+    if (!told)
+        log_warning("bus %s: the server does not let %s do that: %s; if it should, add it to the "
+                    "account's permissions in the server's file",
+                    bus->shown_url, bus->name, why);
+}
+
 void bus_deliver(struct bus *bus, enum bus_lane lane, const struct bus_message *message)
 {
-    int result = mailbox_post(bus->inbox[lane], &(struct mailbox_message){
-                                                    .head = message->subject,
-                                                    .head_bytes = strlen(message->subject),
-                                                    .body = message->payload,
-                                                    .body_bytes = message->payload_bytes,
-                                                });
+    int result = post(bus->inbox[lane], 0, message);
 
-    atomic_fetch_add_explicit(result == 0 ? &bus->received : &bus->dropped_in, 1,
-                              memory_order_relaxed);
+    if (result < 0)
+        bus_slow(bus, 1);
+    else
+        atomic_fetch_add_explicit(&bus->received, 1, memory_order_relaxed);
 }

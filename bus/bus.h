@@ -3,8 +3,10 @@
  * The message bus: subjects with dots, payloads of bytes, publish and subscribe. Two kinds
  * behind one interface, chosen by the URL:
  *
- *   nats://host:4222       a NATS server (nats.c); tls:// likewise. Reconnects for ever, waits
- *                          for a server that is not there yet, buffers nothing while it is away.
+ *   nats://host:4222       a NATS server (nats.c), or several, comma-separated, of which the
+ *                          first that answers is taken; tls:// with TLS. Reconnects for ever,
+ *                          waits for a server that is not there yet, buffers nothing while it is
+ *                          away.
  *   ipc:///dir             local ZeroMQ sockets in /dir. Exactly one process, simcastd, opens
  *                          the bus with `serve` and forwards between all others; when it dies
  *                          the others reconnect by themselves.
@@ -25,6 +27,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bus/access.h"
+
 struct bus;
 
 enum bus_lane {
@@ -44,9 +48,10 @@ enum bus_state {
 #define BUS_STOP_PAYLOAD_BYTES_MAX (1u << 16)
 
 struct bus_config {
-    const char *url;  /* may hold "user:password@", see bus_url_show */
-    const char *name; /* who we are, for the server's logs; NULL: "simcast" */
-    bool serve;       /* ipc only: bind and forward; ignored for nats */
+    const char *url;          /* may hold "user:password@", see bus_url_show */
+    const char *name;         /* who we are, for the server's logs; NULL: "simcast" */
+    bool serve;               /* ipc only: bind and forward; ignored for nats */
+    struct bus_access access; /* nats only: login and TLS; zeros: what the environment says */
     /*
      * Patterns with "*" and a trailing ">" as NATS reads them; NULL-terminated. Where two of them
      * overlap, NATS delivers what matches both twice.
@@ -62,18 +67,27 @@ struct bus_config {
 };
 
 struct bus_counters {
-    uint64_t published;   /* handed to the connection */
-    uint64_t received;    /* put into the mailbox */
-    uint64_t dropped_out; /* published while the bus was away, or refused by it */
-    uint64_t dropped_in;  /* the mailbox was full */
-    uint64_t reconnects;  /* of the normal lane */
+    uint64_t published;     /* handed to the connection */
+    uint64_t received;      /* put into the mailbox */
+    uint64_t dropped_out;   /* published while the bus was away, or refused by it */
+    uint64_t dropped_in;    /* the mailbox was full */
+    uint64_t slow_episodes; /* times that dropped_in began to grow after 10 s of rest */
+    uint64_t refused;       /* violations of permissions that the server told of */
+    uint64_t reconnects;    /* of the normal lane */
     uint64_t stop_reconnects;
 };
 
+/*
+ * A message of an epoch is good only as long as that epoch lasts (bus_end_epochs), and carries
+ * beside its payload, which stays as it is, the epoch and when it was published.
+ */
 struct bus_message {
     const char *subject; /* NUL-terminated */
     const char *payload; /* payload_bytes bytes, then a NUL that is not counted */
     size_t payload_bytes;
+    uint64_t epoch;  /* 0: of none; or its sender is no simcast program */
+    int64_t sent_ns; /* taken, of an epoch: CLOCK_MONOTONIC when it was published. 0: on another
+                      * machine, so that nobody can tell. Ignored by bus_publish */
 };
 
 /*
@@ -99,6 +113,9 @@ void bus_close(struct bus *bus);
  * bytes without spaces and wildcards, no empty token.
  */
 int bus_publish(struct bus *bus, enum bus_lane lane, const struct bus_message *message);
+
+/* Normal messages of epochs before this one that still wait to be sent are dropped. */
+void bus_end_epochs(struct bus *bus, uint64_t before);
 
 /* Readable while messages wait; level-triggered. Borrowed: do not read or close it. */
 int bus_fd(const struct bus *bus);

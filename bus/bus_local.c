@@ -5,7 +5,8 @@
  * Each lane is a pair of sockets: `tx` (XPUB) sends, `rx` (SUB) receives. The process that serves
  * binds them and forwards from rx to tx; all others connect tx to its rx and rx to its tx. A
  * message has three parts: subject, payload, and the 8-byte identity of its sender, by which one
- * recognises one's own; other programs may leave the third out.
+ * recognises one's own, followed by epoch and time if it is of an epoch; other programs may leave
+ * the third out.
  *
  * A client knows the truth about both directions without a timer. Towards the server: an XPUB
  * receives the server's subscription when the connection is made and its withdrawal when it is
@@ -52,6 +53,7 @@
 #define GREETING_BYTES (sizeof(GREETING_PREFIX) - 1 + 16)
 
 #define PARTS 3
+#define SENDER_PART_BYTES (BUS_SENDER_BYTES + 16) /* of a message of an epoch */
 enum part { PART_SUBJECT, PART_PAYLOAD, PART_SENDER };
 
 struct lane {
@@ -315,7 +317,7 @@ static bool read_subject(zmq_msg_t *part, char subject[BUS_SUBJECT_BYTES_MAX + 1
 
 static bool is_own(const struct bus *bus, int count, zmq_msg_t parts[PARTS])
 {
-    return count == PARTS && zmq_msg_size(&parts[PART_SENDER]) == BUS_SENDER_BYTES &&
+    return count == PARTS && zmq_msg_size(&parts[PART_SENDER]) >= BUS_SENDER_BYTES &&
            memcmp(zmq_msg_data(&parts[PART_SENDER]), bus->sender, BUS_SENDER_BYTES) == 0;
 }
 
@@ -326,6 +328,18 @@ static void forward(void *tx, int count, zmq_msg_t parts[PARTS])
         if (zmq_msg_send(&parts[i], tx, flags) < 0)
             return;
     }
+}
+
+/* The sender's part may go on with the epoch and when it was published, 8 bytes each. */
+static void read_stamp(zmq_msg_t *part, struct bus_message *ret_message)
+{
+    const char *bytes = zmq_msg_data(part);
+
+    if (zmq_msg_size(part) != SENDER_PART_BYTES)
+        return;
+    memcpy(&ret_message->epoch, bytes + BUS_SENDER_BYTES, sizeof(ret_message->epoch));
+    memcpy(&ret_message->sent_ns, bytes + BUS_SENDER_BYTES + sizeof(ret_message->epoch),
+           sizeof(ret_message->sent_ns));
 }
 
 /* A message is what has a subject and a payload, perhaps a sender; anything else is dropped. */
@@ -340,12 +354,13 @@ static void handle(const struct local *local, enum bus_lane lane_index, int coun
         is_own(bus, count, parts))
         return;
     if (bus_wants(bus, subject, &wanted)) {
-        bus_deliver(bus, lane_index == BUS_LANE_STOP ? BUS_LANE_STOP : wanted,
-                    &(struct bus_message){
-                        .subject = subject,
-                        .payload = zmq_msg_data(&parts[PART_PAYLOAD]),
-                        .payload_bytes = zmq_msg_size(&parts[PART_PAYLOAD]),
-                    });
+        struct bus_message taken = {
+            .subject = subject,
+            .payload = zmq_msg_data(&parts[PART_PAYLOAD]),
+            .payload_bytes = zmq_msg_size(&parts[PART_PAYLOAD]),
+        };
+        read_stamp(&parts[PART_SENDER], &taken);
+        bus_deliver(bus, lane_index == BUS_LANE_STOP ? BUS_LANE_STOP : wanted, &taken);
     }
     if (bus->serve)
         forward(local->lanes[lane_index].tx, count, parts);
@@ -372,11 +387,18 @@ static bool receive_one(struct local *local, enum bus_lane lane_index)
 
 static bool send_message(const struct local *local, void *tx, const struct bus_message *message)
 {
+    char sender[SENDER_PART_BYTES];
+    size_t sender_bytes = message->epoch > 0 ? SENDER_PART_BYTES : BUS_SENDER_BYTES;
+
+    memcpy(sender, local->bus->sender, BUS_SENDER_BYTES);
+    memcpy(sender + BUS_SENDER_BYTES, &message->epoch, sizeof(message->epoch));
+    memcpy(sender + BUS_SENDER_BYTES + sizeof(message->epoch), &message->sent_ns,
+           sizeof(message->sent_ns));
     return zmq_send(tx, message->subject, strlen(message->subject), ZMQ_DONTWAIT | ZMQ_SNDMORE) >=
                0 &&
            zmq_send(tx, message->payload, message->payload_bytes, ZMQ_DONTWAIT | ZMQ_SNDMORE) >=
                0 &&
-           zmq_send(tx, local->bus->sender, BUS_SENDER_BYTES, ZMQ_DONTWAIT) >= 0;
+           zmq_send(tx, sender, sender_bytes, ZMQ_DONTWAIT) >= 0;
 }
 
 /* Returns false when nothing waits. */

@@ -16,6 +16,7 @@
  * unanswered for about 3 s, count as a lost connection.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@
 
 #include "base/log.h"
 #include "bus/core.h"
+#include "bus/login.h"
 
 #define CONNECT_TIMEOUT_MS 1000
 #define WRITE_DEADLINE_MS 500
@@ -36,10 +38,21 @@
 #define PINGS_OUT_MAX 2
 #define RETRY_MS_MIN 50
 #define RETRY_MS_MAX 2000
+#define RETRY_REFUSED_MS 10000 /* after a login that was refused: a person has to act */
+#define PENDING_MESSAGES_MAX 16384
+#define PENDING_BYTES_MAX (8 << 20)
+#define SERVER_BYTES_MAX 512
+#define CAUSE_BYTES 384
+#define WHY_BYTES (CAUSE_BYTES + 128) /* a cause, and words around it */
+#define REPORTS 8                     /* servers whose last failure is remembered */
 
 /* Marks what came from ourselves where two connections make the server's no_echo blind. */
 #define SENDER_HEADER "Simcast-Sender"
 #define SENDER_TEXT_BYTES (2 * BUS_SENDER_BYTES + 1)
+
+/* "<epoch> <sent_ns> <clock>", on messages of an epoch. */
+#define STAMP_HEADER "Simcast-Stamp"
+#define STAMP_TEXT_BYTES 64
 
 /* What a connection's callbacks may touch. One reference each: the lane, the closed callback,
  * every subscription. */
@@ -49,6 +62,7 @@ struct session {
     enum bus_lane lane;
     int lost_fd; /* eventfd: the connection is closed */
     unsigned references;
+    char why[CAUSE_BYTES]; /* it was closed; written before lost_fd, read after it */
 };
 
 struct lane {
@@ -60,7 +74,10 @@ struct lane {
     natsSubscription *subscriptions[BUS_SUBSCRIPTIONS_MAX];
     unsigned subscription_count;
     struct session *session;
-    natsStatus last_failure; /* so that one cause is logged once */
+    char server[SERVER_BYTES_MAX]; /* the one being tried: one of the URL's list */
+    struct login login;            /* while connecting, wiped afterwards */
+    char trouble[CAUSE_BYTES];     /* what is wrong with our own files; "": nothing */
+    uint32_t reported[REPORTS];    /* each server's last failure, so that it is logged once */
 };
 
 struct nats_driver_state {
@@ -109,20 +126,31 @@ static void session_unref(void *closure)
 static void on_closed(natsConnection *connection, void *closure)
 {
     struct session *session = closure;
+    const char *text = NULL;
 
-    (void)connection;
+    if (natsConnection_GetLastError(connection, &text) != NATS_OK && text)
+        snprintf(session->why, sizeof(session->why), "%s", text);
     eventfd_write(session->lost_fd, 1);
     session_unref(session);
 }
 
-/* Without a handler of ours the library would print to stderr. The counters tell what matters. */
+/* Comes before on_closed, whose reference keeps the session until then. */
 static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status,
                      void *closure)
 {
-    (void)connection;
+    struct session *session = closure;
+    const char *text = NULL;
+
     (void)subscription;
-    (void)closure;
-    log_debug("bus: nats reports: %s", natsStatus_GetText(status));
+    natsConnection_GetLastError(connection, &text);
+    pthread_mutex_lock(&session->lock);
+    if (session->bus && status == NATS_SLOW_CONSUMER)
+        bus_slow(session->bus, 1); /* the library tells once for many */
+    else if (session->bus && status == NATS_NOT_PERMITTED)
+        bus_refused(session->bus, text ? text : natsStatus_GetText(status));
+    else
+        log_debug("bus: nats reports: %s", natsStatus_GetText(status));
+    pthread_mutex_unlock(&session->lock);
 }
 
 static void sender_text(const struct bus *bus, char text[SENDER_TEXT_BYTES])
@@ -142,6 +170,27 @@ static bool is_own(const struct bus *bus, natsMsg *message)
     return strcmp(sender, own) == 0;
 }
 
+static void write_stamp(const struct bus *bus, const struct bus_message *message,
+                        char text[STAMP_TEXT_BYTES])
+{
+    snprintf(text, STAMP_TEXT_BYTES, "%" PRIu64 " %" PRId64 " %s", message->epoch, message->sent_ns,
+             bus->clock);
+}
+
+/* What cannot be read was written by no simcast program. */
+static void read_stamp(const struct bus *bus, natsMsg *message, struct bus_message *ret_message)
+{
+    const char *text;
+    char *end;
+
+    if (natsMsgHeader_Get(message, STAMP_HEADER, &text) != NATS_OK)
+        return;
+    ret_message->epoch = strtoull(text, &end, 10);
+    int64_t sent_ns = *end == ' ' ? strtoll(end + 1, &end, 10) : 0;
+    if (*end == ' ' && bus->clock[0] != '\0' && strcmp(end + 1, bus->clock) == 0)
+        ret_message->sent_ns = sent_ns;
+}
+
 /*
  * The normal connection sees what the stop connection is for as well, when a wider pattern
  * covers it: it leaves that to the other one.
@@ -158,24 +207,82 @@ static void on_message(natsConnection *connection, natsSubscription *subscriptio
     struct bus *bus = session->bus;
     if (bus && bus_wants(bus, natsMsg_GetSubject(message), &lane) && lane == session->lane &&
         !is_own(bus, message)) {
-        bus_deliver(bus, lane,
-                    &(struct bus_message){
-                        .subject = natsMsg_GetSubject(message),
-                        .payload = natsMsg_GetData(message),
-                        .payload_bytes = (size_t)natsMsg_GetDataLength(message),
-                    });
+        struct bus_message taken = {
+            .subject = natsMsg_GetSubject(message),
+            .payload = natsMsg_GetData(message),
+            .payload_bytes = (size_t)natsMsg_GetDataLength(message),
+        };
+        read_stamp(bus, message, &taken);
+        bus_deliver(bus, lane, &taken);
     }
     pthread_mutex_unlock(&session->lock);
     natsMsg_Destroy(message);
 }
 
-static natsStatus make_options(const struct lane *lane, natsOptions **ret_options)
+/* Signs what the server asks for with our nkey; the library frees the signature. */
+static natsStatus sign(char **error_text, unsigned char **signature, int *signature_bytes,
+                       const char *nonce, void *closure)
 {
-    natsOptions *options = NULL;
-    natsStatus status = natsOptions_Create(&options);
+    const struct lane *lane = closure;
 
-    if (status == NATS_OK)
-        status = natsOptions_SetURL(options, lane->bus->url);
+    (void)error_text;
+    return nats_Sign(lane->login.secret, nonce, signature, signature_bytes);
+}
+
+static natsStatus set_login(struct lane *lane, natsOptions *options)
+{
+    const char *file = lane->bus->files[BUS_FILE_LOGIN];
+    char reason[LOGIN_REASON_BYTES];
+
+    if (!file)
+        return NATS_OK;
+    if (login_read(file, &lane->login, reason) < 0) {
+        snprintf(lane->trouble, sizeof(lane->trouble), "cannot use the login in %s: %s", file,
+                 reason);
+        return NATS_CONNECTION_AUTH_FAILED;
+    }
+    switch (lane->login.kind) {
+    case LOGIN_CREDS:
+        return natsOptions_SetUserCredentialsFromFiles(options, file, NULL);
+    case LOGIN_NKEY:
+        return natsOptions_SetNKey(options, lane->login.public, sign, lane);
+    case LOGIN_USER:
+        return natsOptions_SetUserInfo(options, lane->login.user, lane->login.secret);
+    case LOGIN_TOKEN:
+        return natsOptions_SetToken(options, lane->login.secret);
+    }
+    return NATS_OK;
+}
+
+static natsStatus set_tls(struct lane *lane, natsOptions *options)
+{
+    char *const *files = lane->bus->files;
+    natsStatus status = NATS_OK;
+
+    if (strncmp(lane->server, "tls://", 6) != 0 && !files[BUS_FILE_CA] && !files[BUS_FILE_CERT])
+        return NATS_OK;
+    status = natsOptions_SetSecure(options, true);
+    if (status == NATS_OK && files[BUS_FILE_CA]) {
+        status = natsOptions_LoadCATrustedCertificates(options, files[BUS_FILE_CA]);
+        if (status != NATS_OK)
+            snprintf(lane->trouble, sizeof(lane->trouble), "cannot use the CA certificates in %s",
+                     files[BUS_FILE_CA]);
+    }
+    if (status == NATS_OK && files[BUS_FILE_CERT]) {
+        status =
+            natsOptions_LoadCertificatesChain(options, files[BUS_FILE_CERT], files[BUS_FILE_KEY]);
+        if (status != NATS_OK)
+            snprintf(lane->trouble, sizeof(lane->trouble),
+                     "cannot use the certificate in %s with the key in %s", files[BUS_FILE_CERT],
+                     files[BUS_FILE_KEY]);
+    }
+    return status;
+}
+
+static natsStatus set_behaviour(const struct lane *lane, natsOptions *options)
+{
+    natsStatus status = natsOptions_SetURL(options, lane->server);
+
     if (status == NATS_OK)
         status = natsOptions_SetName(options, lane->bus->name);
     if (status == NATS_OK)
@@ -193,9 +300,24 @@ static natsStatus make_options(const struct lane *lane, natsOptions **ret_option
     if (status == NATS_OK)
         status = natsOptions_SetMaxPingsOut(options, PINGS_OUT_MAX);
     if (status == NATS_OK)
-        status = natsOptions_SetErrorHandler(options, on_error, NULL);
+        status = natsOptions_SetErrorHandler(options, on_error, lane->session);
     if (status == NATS_OK)
         status = natsOptions_SetClosedCB(options, on_closed, lane->session);
+    return status;
+}
+
+static natsStatus make_options(struct lane *lane, natsOptions **ret_options)
+{
+    natsOptions *options = NULL;
+    natsStatus status = natsOptions_Create(&options);
+
+    lane->trouble[0] = '\0';
+    if (status == NATS_OK)
+        status = set_behaviour(lane, options);
+    if (status == NATS_OK)
+        status = set_login(lane, options);
+    if (status == NATS_OK)
+        status = set_tls(lane, options);
     if (status != NATS_OK) {
         natsOptions_Destroy(options);
         return status;
@@ -215,6 +337,9 @@ static natsStatus subscribe(struct lane *lane, const char *pattern)
     lane->subscriptions[lane->subscription_count++] = subscription;
     session_ref(lane->session);
     status = natsSubscription_SetOnCompleteCB(subscription, session_unref, lane->session);
+    if (status == NATS_OK)
+        status = natsSubscription_SetPendingLimits(subscription, PENDING_MESSAGES_MAX,
+                                                   PENDING_BYTES_MAX);
     return status;
 }
 
@@ -245,7 +370,7 @@ static void lane_disconnect(struct lane *lane)
 }
 
 /* The closing flush makes sure that the server has the subscriptions before the link is up. */
-static natsStatus lane_connect(struct lane *lane)
+static natsStatus connect_server(struct lane *lane)
 {
     natsOptions *options = NULL;
 
@@ -264,6 +389,7 @@ static natsStatus lane_connect(struct lane *lane)
         status = subscribe_all(lane);
     if (status == NATS_OK)
         status = natsConnection_FlushTimeout(lane->connection, CONNECT_TIMEOUT_MS);
+    explicit_bzero(&lane->login, sizeof(lane->login));
     if (status != NATS_OK)
         lane_disconnect(lane);
     return status;
@@ -277,15 +403,21 @@ static natsStatus publish(struct lane *lane, const struct bus_message *out)
 {
     natsMsg *message = NULL;
     char sender[SENDER_TEXT_BYTES];
+    char stamp[STAMP_TEXT_BYTES];
     enum bus_lane wanted;
 
-    bool comes_back = bus_wants(lane->bus, out->subject, &wanted) && wanted != lane->lane &&
-                      natsConnection_HasHeaderSupport(lane->connection) == NATS_OK;
+    bool headers = natsConnection_HasHeaderSupport(lane->connection) == NATS_OK;
+    bool comes_back =
+        headers && bus_wants(lane->bus, out->subject, &wanted) && wanted != lane->lane;
     natsStatus status =
         natsMsg_Create(&message, out->subject, NULL, out->payload, (int)out->payload_bytes);
     if (status == NATS_OK && comes_back) {
         sender_text(lane->bus, sender);
         status = natsMsgHeader_Set(message, SENDER_HEADER, sender);
+    }
+    if (status == NATS_OK && headers && out->epoch > 0) {
+        write_stamp(lane->bus, out, stamp);
+        status = natsMsgHeader_Set(message, STAMP_HEADER, stamp);
     }
     if (status == NATS_OK)
         status = natsConnection_PublishMsg(lane->connection, message);
@@ -326,34 +458,103 @@ static enum wake lane_wait(const struct lane *lane)
 
 static void lane_serve(struct lane *lane)
 {
-    const char *why = "connection lost, waiting for the server";
+    char why[WHY_BYTES] = "closed";
     enum wake wake;
 
     bus_link_up(lane->bus, lane->lane);
     do {
         wake = lane_wait(lane);
-        if (wake == WAKE_LOST)
+        if (wake == WAKE_LOST) {
+            const char *said = lane->session->why;
+            snprintf(why, sizeof(why), "connection lost%s%s%s, waiting for the server",
+                     said[0] ? " (" : "", said, said[0] ? ")" : "");
             break;
+        }
         if (publish_waiting(lane) != NATS_OK) {
-            why = "the server takes no more, connecting anew";
+            snprintf(why, sizeof(why), "the server takes no more, connecting anew");
             break;
         }
     } while (wake == WAKE_WORK);
-    if (wake == WAKE_QUIT) {
+    if (wake == WAKE_QUIT)
         natsConnection_FlushTimeout(lane->connection, BUS_CLOSE_FLUSH_MS);
-        why = "closed";
-    }
     bus_link_down(lane->bus, lane->lane, why);
 }
 
-static void report_failure(struct lane *lane, natsStatus status)
+/* What a person has to know and do about it. */
+static void explain(const struct lane *lane, natsStatus status, char text[WHY_BYTES])
 {
-    if (status == lane->last_failure)
+    const char *file = lane->bus->files[BUS_FILE_LOGIN];
+    const char *said = nats_GetLastError(NULL);
+    size_t bytes = WHY_BYTES;
+
+    if (lane->trouble[0] != '\0')
+        snprintf(text, bytes, "%s; correct the file", lane->trouble);
+    else if (status == NATS_CONNECTION_AUTH_FAILED && file)
+        snprintf(text, bytes,
+                 "the server refuses the login in %s; correct that file, or the server's users",
+                 file);
+    else if (status == NATS_CONNECTION_AUTH_FAILED && bus_url_has_secret(lane->bus->url))
+        snprintf(text, bytes, "the server refuses the login in the URL; correct it");
+    else if (status == NATS_CONNECTION_AUTH_FAILED)
+        snprintf(text, bytes, "the server wants a login; name its file by --bus-login");
+    else if (status == NATS_SECURE_CONNECTION_WANTED)
+        snprintf(text, bytes, "the server wants TLS; use tls:// and --bus-ca");
+    else if (status == NATS_SECURE_CONNECTION_REQUIRED)
+        snprintf(text, bytes, "the server has no TLS; use nats:// without --bus-ca and --bus-cert");
+    else if (status == NATS_SSL_ERROR)
+        snprintf(text, bytes,
+                 "no TLS with the server (%s); check --bus-ca, the name in the URL "
+                 "and, if the server asks for one, --bus-cert",
+                 said ? said : "no reason given");
+    else
+        snprintf(text, bytes, "cannot connect (%s)", natsStatus_GetText(status));
+}
+
+static bool needs_a_person(const struct lane *lane, natsStatus status)
+{
+    return lane->trouble[0] != '\0' || status == NATS_CONNECTION_AUTH_FAILED ||
+           status == NATS_SECURE_CONNECTION_WANTED || status == NATS_SECURE_CONNECTION_REQUIRED ||
+           status == NATS_SSL_ERROR;
+}
+
+static void report_failure(struct lane *lane, unsigned server, natsStatus status)
+{
+    char text[WHY_BYTES];
+    char shown[SERVER_BYTES_MAX];
+    uint32_t *reported = &lane->reported[server < REPORTS ? server : REPORTS - 1];
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    if (lane->lane != BUS_LANE_NORMAL)
         return;
-    lane->last_failure = status;
-    if (lane->lane == BUS_LANE_NORMAL)
-        log_warning("bus %s: cannot connect (%s), trying again until it works",
-                    lane->bus->shown_url, natsStatus_GetText(status));
+    explain(lane, status, text);
+    for (const char *byte = text; *byte; byte++)
+        hash = (hash ^ (unsigned char)*byte) * 16777619u;
+    if (*reported == hash)
+        return;
+    *reported = hash;
+    bus_url_show(lane->server, shown, sizeof(shown));
+    log_warning("bus %s: %s; trying again until it works", shown, text);
+}
+
+/* Tries the URL's servers in their order: all programs then meet at the first that works. */
+static natsStatus lane_connect(struct lane *lane)
+{
+    const char *url = lane->bus->url;
+    natsStatus worst = NATS_NO_SERVER;
+
+    for (unsigned server = 0;; server++) {
+        size_t bytes = strcspn(url, ",");
+        snprintf(lane->server, sizeof(lane->server), "%.*s", (int)bytes, url);
+        natsStatus status = connect_server(lane);
+        if (status == NATS_OK)
+            return NATS_OK;
+        report_failure(lane, server, status);
+        if (needs_a_person(lane, status))
+            worst = NATS_CONNECTION_AUTH_FAILED;
+        if (url[bytes] == '\0')
+            return worst;
+        url += bytes + 1;
+    }
 }
 
 /* Waits between half and all of `wait_ms`. Returns false when the bus closes meanwhile. */
@@ -377,51 +578,16 @@ static void *lane_run(void *arg)
         if (status == NATS_OK) {
             lane_serve(lane);
             lane_disconnect(lane);
-            lane->last_failure = NATS_OK;
+            memset(lane->reported, 0, sizeof(lane->reported));
             wait_ms = RETRY_MS_MIN;
+        } else if (status == NATS_CONNECTION_AUTH_FAILED) {
+            wait_ms = RETRY_REFUSED_MS;
         } else {
-            report_failure(lane, status);
             wait_ms = 2 * wait_ms < RETRY_MS_MAX ? 2 * wait_ms : RETRY_MS_MAX;
         }
     } while (wait_to_retry(lane, wait_ms));
     nats_ReleaseThreadMemory();
     return NULL;
-}
-
-/* "[scheme://][user[:password]@]host[:port][/]". The library would find out only in connecting. */
-static bool server_is_valid(const char *text, size_t bytes)
-{
-    const char *end = text + bytes - (bytes > 0 && text[bytes - 1] == '/');
-    const char *slashes = memmem(text, bytes, "//", 2);
-    const char *host = slashes && slashes + 2 <= end ? slashes + 2 : text;
-    const char *at = memrchr(host, '@', (size_t)(end - host));
-    unsigned port = 0;
-
-    if (at)
-        host = at + 1;
-    const char *colon = memrchr(host, ':', (size_t)(end - host));
-    const char *bracket = memrchr(host, ']', (size_t)(end - host));
-    if (!colon || colon < bracket)
-        return host < end && *host != '/';
-    for (const char *digit = colon + 1; digit < end; digit++) {
-        if (*digit < '0' || *digit > '9' || port > UINT16_MAX)
-            return false;
-        port = 10 * port + (unsigned)(*digit - '0');
-    }
-    return host < colon && port > 0 && port <= UINT16_MAX;
-}
-
-static bool url_is_valid(const char *url)
-{
-    while (true) {
-        size_t bytes = strcspn(url, ",");
-        if (!server_is_valid(url, bytes))
-            return false;
-        url += bytes;
-        if (*url == '\0')
-            return true;
-        url++;
-    }
 }
 
 static void nats_stop(struct bus *bus)
@@ -436,7 +602,7 @@ static void nats_stop(struct bus *bus)
 
 static int nats_start(struct bus *bus)
 {
-    if (!url_is_valid(bus->url))
+    if (!bus_url_is_valid(bus->url))
         return -EINVAL;
     struct nats_driver_state *state = calloc(1, sizeof(*state));
     if (!state)

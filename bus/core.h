@@ -22,7 +22,13 @@
 #include "bus/bus.h"
 
 #define BUS_SENDER_BYTES 8
+#define BUS_CLOCK_BYTES 8
 #define BUS_CLOSE_FLUSH_MS 200
+
+#define BUS_REFUSED_BYTES 256
+
+/* Index of bus->files. */
+enum bus_file { BUS_FILE_LOGIN, BUS_FILE_CA, BUS_FILE_CERT, BUS_FILE_KEY, BUS_ACCESS_FILES };
 
 struct bus_driver {
     /* Starts the driver's threads; on success sets bus->driver_state. Errors: as bus_open. */
@@ -45,8 +51,10 @@ struct bus {
     bool serve;
     char *patterns[BUS_SUBSCRIPTIONS_MAX];
     unsigned pattern_count;
-    char *stop_pattern; /* or NULL */
+    char *stop_pattern;            /* or NULL */
+    char *files[BUS_ACCESS_FILES]; /* paths; NULL: not used */
     uint8_t sender[BUS_SENDER_BYTES];
+    char clock[BUS_CLOCK_BYTES + 1]; /* names this machine's CLOCK_MONOTONIC since it was booted */
 
     int quit_fd;  /* eventfd, readable for ever once the bus closes */
     int inbox_fd; /* epoll over both inboxes */
@@ -54,11 +62,18 @@ struct bus {
     struct mailbox *inbox[BUS_LANE_COUNT];
 
     _Atomic uint32_t link[BUS_LANE_COUNT];
+    _Atomic uint64_t epoch; /* messages of older ones are outdated */
     _Atomic uint64_t published;
     _Atomic uint64_t received;
     _Atomic uint64_t dropped_out;
     _Atomic uint64_t dropped_in;
     _Atomic uint64_t reconnects[BUS_LANE_COUNT];
+    _Atomic uint64_t slow_episodes;
+    _Atomic uint64_t refused;
+    _Atomic int64_t slow_ns; /* the newest loss; 0: none */
+
+    pthread_mutex_t refused_lock;
+    char refused_why[BUS_REFUSED_BYTES]; /* so that one cause is logged once */
 };
 
 /* Starts a thread that no signal is delivered to. `name` has at most 15 bytes. Errors: -EAGAIN. */
@@ -81,6 +96,24 @@ void bus_sent(struct bus *bus, bool accepted);
 bool bus_wants(const struct bus *bus, const char *subject, enum bus_lane *ret_lane);
 /* Any thread. Puts it into the lane's inbox or counts it as dropped. */
 void bus_deliver(struct bus *bus, enum bus_lane lane, const struct bus_message *message);
+
+/* Any thread. Counts messages that were lost because we take too slowly; logs it once in a while.
+ */
+void bus_slow(struct bus *bus, uint64_t lost);
+/* Any thread. The server does not permit something; logs a new cause. */
+void bus_refused(struct bus *bus, const char *why);
+
+/*
+ * Completes what was given from the environment and the credential directory; the caller frees
+ * the paths, also after an error. Errors: -ENOKEY one cannot be read, which is logged.
+ */
+int bus_access_find(const struct bus_access *given, char *ret_files[BUS_ACCESS_FILES]);
+
+/* Whether this program was given the URL in its argument list. */
+bool bus_url_is_argument(const char *url);
+
+/* Whether it is a comma-separated list of "[scheme://][user[:password]@]host[:port][/]". */
+bool bus_url_is_valid(const char *url);
 
 /* 1 to BUS_SUBJECT_BYTES_MAX printable bytes, no space, no wildcard, no empty token. */
 bool bus_subject_is_valid(const char *subject);

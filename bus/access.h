@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a program shows a NATS server who it is: one file with the login, and TLS files. Secrets
+ * come from files, never from an argument list, which everybody on the machine can read.
+ *
+ * Every program that takes --bus takes these too: one more group of rows, bus_access_rows.
+ * Environment and credential directory need nothing: bus_open looks there itself. It refuses a URL
+ * whose login stands in the program's own argument list.
+ *
+ * Thread: any. Source: docs/bus.md "Who we are".
+ */
+#ifndef SIMCAST_BUS_ACCESS_H
+#define SIMCAST_BUS_ACCESS_H
+
+#include <stdbool.h>
+
+#include "base/options.h"
+
+/*
+ * Paths of files. What is NULL or "" is looked for in the environment, then in the directory that
+ * systemd's LoadCredential= made ($CREDENTIALS_DIRECTORY), else it is not used.
+ */
+struct bus_access {
+    const char *login; /* SIMCAST_BUS_LOGIN, bus.login: what stands in it is told by itself */
+    const char *ca;    /* SIMCAST_BUS_CA, bus.ca: PEM; whose servers we trust. Turns TLS on */
+    const char *cert;  /* SIMCAST_BUS_CERT, bus.cert: PEM; our own certificate, with key */
+    const char *key;   /* SIMCAST_BUS_KEY, bus.key: PEM */
+};
+
+/* Rows for base/options.h: --bus-login, --bus-ca, --bus-cert, --bus-key. `into` of their group is a
+ * struct bus_access. */
+#define BUS_ACCESS_ROWS 4
+extern const struct option_row bus_access_rows[BUS_ACCESS_ROWS];
+
+/* Whether the URL holds a user, password or token. */
+bool bus_url_has_secret(const char *url);
+
+#endif
