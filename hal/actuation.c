@@ -48,11 +48,12 @@ static void choose(struct actuation *actuation, const struct actuation_input *in
 static float goal_of(const struct actuation *actuation, const struct actuation_input *input,
                      size_t joint)
 {
-    float stand = actuation->stand[joint];
+    const float *teleop = input->teleop_joints_rad;
+    float own = teleop ? teleop[joint] : actuation->stand[joint];
 
     if (!actuation->follows)
-        return stand;
-    return stand + actuation->alpha * (input->policy_joints_rad[joint] - stand);
+        return actuation->stand[joint];
+    return own + actuation->alpha * (input->policy_joints_rad[joint] - own);
 }
 
 void actuation_step(struct actuation *actuation, const struct actuation_input *input,

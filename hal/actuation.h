@@ -2,7 +2,7 @@
 /*
  * From what the policy wants to what the joints are told, by mode:
  *
- *   ARMED  alpha x policy + (1 - alpha) x the standing pose
+ *   ARMED  alpha x policy + (1 - alpha) x teleop, what the operator alone would do
  *   HOLD   the same where the policy follows the command, which is zero then; else it stands
  *   ESTOP  stands, with softer gains and more damping; the policy is not asked
  *
@@ -36,6 +36,7 @@ struct actuation {
 struct actuation_input {
     enum gate_mode mode;
     const float *policy_joints_rad; /* NULL: there is no action to apply */
+    const float *teleop_joints_rad; /* NULL: the standing pose */
     float stiffness_nm_per_rad;     /* the policy's; 0: our own */
     float damping_nms_per_rad;
     float alpha; /* what the operator wants */

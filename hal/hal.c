@@ -16,6 +16,7 @@
 
 struct hal {
     struct loaded_policy policy;
+    struct loaded_policy teleop;
     struct stats stats;
     struct loop_link *link;
     struct hal_loop *hal_loop;
@@ -29,6 +30,7 @@ static int start(struct hal *hal, const struct hal_config *config)
         .stream = config->stream,
         .endpoint = config->endpoint,
         .policy = hal->policy.policy,
+        .teleop = &hal->teleop,
         .stats = &hal->stats,
         .realtime = config->hal_thread,
         .period_ns = NS_PER_S / config->rate_hz,
@@ -68,6 +70,8 @@ int hal_create(const struct hal_config *config, struct hal **ret_hal)
     stats_init(&hal->stats);
     int error = policy_load(config->policy, &hal->policy);
     if (error == 0)
+        error = policy_load(config->teleop ? config->teleop : "stand", &hal->teleop);
+    if (error == 0)
         error = start(hal, config);
     if (error < 0) {
         hal_destroy(hal);
@@ -89,6 +93,7 @@ void hal_destroy(struct hal *hal)
     loop_link_destroy(hal->link);
     hal_loop_destroy(hal->hal_loop);
     policy_unload(&hal->policy);
+    policy_unload(&hal->teleop);
     stats_fini(&hal->stats);
     free(hal);
 }

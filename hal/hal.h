@@ -19,6 +19,7 @@ struct hal_config {
     const char *dir;    /* of the rings */
     const char *stream; /* of the robot */
     const char *policy; /* as policy_load takes it */
+    const char *teleop; /* likewise, of what the operator does alone; NULL: "stand" */
     const char *cameras[POLICY_IMAGE_COUNT];
     struct endpoint_config endpoint; /* with the policy "external", and only then */
     unsigned rate_hz;                /* 1 to HAL_RATE_HZ_MAX */

@@ -152,8 +152,20 @@ static void publish(struct hal_loop *loop, const struct robot_action *action)
     (void)ring_publish(loop->actions, &loan, &frame);
 }
 
+/* What the operator alone would have the joints do; NULL: stand. */
+static const float *ask_teleop(struct hal_loop *loop, const struct sense *sense,
+                               float joints_rad[POLICY_JOINTS])
+{
+    struct policy_observation observation = {.dt_s = (float)loop->config.period_ns * 1e-9F};
+    const struct loaded_policy *teleop = loop->config.teleop;
+
+    describe(loop, sense, &observation);
+    return teleop->policy->step(teleop->state, &observation, joints_rad) == 0 ? joints_rad : NULL;
+}
+
 static void actuate(struct hal_loop *loop, const struct sense *sense, bool follow)
 {
+    float teleop_rad[POLICY_JOINTS];
     struct actuation_input input = {
         .mode = sense->mode,
         .policy_joints_rad = follow && loop->has_action ? loop->action.joint_position_rad : NULL,
@@ -168,6 +180,7 @@ static void actuate(struct hal_loop *loop, const struct sense *sense, bool follo
     if (!loop->actuating)
         actuation_init(&loop->actuation, sense->state.joint_position_rad);
     loop->actuating = true;
+    input.teleop_joints_rad = ask_teleop(loop, sense, teleop_rad);
     actuation_step(&loop->actuation, &input, &action);
     action.made_ns = clock_now_ns();
     publish(loop, &action);

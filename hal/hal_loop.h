@@ -18,6 +18,7 @@
 
 #include "hal/endpoint.h"
 #include "hal/loop_link.h"
+#include "hal/policies.h"
 #include "hal/policy.h"
 #include "hal/realtime.h"
 #include "hal/stats.h"
@@ -33,6 +34,7 @@ struct hal_loop_config {
     struct endpoint_config endpoint; /* of a program that is the policy; no URLs: the link's */
     struct loop_link *link;          /* borrowed, as is the next */
     const struct policy *policy;     /* for its flags */
+    struct loaded_policy *teleop;    /* asked on this thread; borrowed: at most some microseconds */
     struct policy_gains gains;       /* its own; 0: none */
     struct stats *stats;
     struct realtime realtime;

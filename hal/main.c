@@ -133,10 +133,10 @@ static bool is_configuration(int error)
 int main(int argc, char **argv)
 {
     struct hal_options options;
-    enum hal_options_result parsed = hal_options_parse(argc, argv, &options);
+    enum option_result parsed = hal_options_parse(argc, argv, &options);
 
-    if (parsed != HAL_OPTIONS_GO)
-        return parsed == HAL_OPTIONS_DONE ? EX_OK : EX_CONFIG;
+    if (parsed != OPTION_GO)
+        return parsed == OPTION_DONE ? EX_OK : EX_CONFIG;
     log_init("simcast-hal", options.log_level);
     int signal_fd = open_signals();
     if (signal_fd < 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What simcast-hal was told by flags and environment; flags win.
+ * What simcast-hal was told by flags and environment (base/options.h).
  *
  * Thread: once, before threads start.
  */
@@ -10,6 +10,7 @@
 #include <limits.h>
 
 #include "base/log.h"
+#include "base/options.h"
 #include "hal/hal.h"
 
 #define HAL_OPTIONS_URL_BYTES (PATH_MAX + 8)
@@ -23,17 +24,13 @@ enum hal_task {
 struct hal_options {
     enum hal_task task;
     struct hal_config hal; /* strings point into argv or the environment */
+    const char *bus;       /* NULL: the local one in hal.dir */
     char bus_url[HAL_OPTIONS_URL_BYTES];
     unsigned seconds; /* dump and game loop; 0: until a signal */
     enum log_level log_level;
 };
 
-enum hal_options_result {
-    HAL_OPTIONS_GO,    /* *ret_options is filled */
-    HAL_OPTIONS_DONE,  /* --help or --version has been answered on stdout */
-    HAL_OPTIONS_WRONG, /* said on stderr what, and what to write instead */
-};
-
-enum hal_options_result hal_options_parse(int argc, char **argv, struct hal_options *ret_options);
+/* Fills *ret_options when it returns OPTION_GO. */
+enum option_result hal_options_parse(int argc, char **argv, struct hal_options *ret_options);
 
 #endif

@@ -2,8 +2,12 @@
 /*
  * A policy in a shared object, for tests: crouches by its argument. Built three times: as it is,
  * with another version of the interface, and with another number of joints.
+ *
+ * The argument: CROUCH[:MS[:STEPS]], radians, how long each step thinks, and after how many steps
+ * it fails for ever (0: never).
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,26 +20,39 @@
 #define SAMPLE_JOINTS POLICY_JOINTS
 #endif
 
+struct sample {
+    float crouch;
+    int think_ms;
+    unsigned steps_max;
+    unsigned steps;
+};
+
 static int init(const char *argument, void **ret_state, char *reason, uint32_t reason_bytes)
 {
-    float *crouch = malloc(sizeof(*crouch));
+    struct sample *sample = calloc(1, sizeof(*sample));
 
-    if (!crouch)
+    if (!sample)
         return -ENOMEM;
-    if (sscanf(argument, "%f", crouch) != 1) {
+    if (sscanf(argument, "%f:%d:%u", &sample->crouch, &sample->think_ms, &sample->steps_max) < 1) {
         snprintf(reason, reason_bytes, "it needs a number behind its name");
-        free(crouch);
+        free(sample);
         return -EINVAL;
     }
-    *ret_state = crouch;
+    *ret_state = sample;
     return 0;
 }
 
 static int step(void *state, const struct policy_observation *observation,
                 float ret_joints_rad[POLICY_JOINTS])
 {
+    struct sample *sample = state;
+
+    if (sample->think_ms > 0)
+        poll(NULL, 0, sample->think_ms);
+    if (sample->steps_max > 0 && ++sample->steps > sample->steps_max)
+        return -EIO;
     for (unsigned i = 0; i < POLICY_JOINTS; i++)
-        ret_joints_rad[i] = observation->joint_position_rad[i] + *(const float *)state;
+        ret_joints_rad[i] = observation->joint_position_rad[i] + sample->crouch;
     return 0;
 }
 

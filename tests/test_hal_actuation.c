@@ -74,6 +74,26 @@ START_TEST(alpha_blends_with_standing_and_is_ramped)
 }
 END_TEST
 
+START_TEST(alpha_blends_with_what_the_operator_alone_would_do)
+{
+    struct actuation_input input = armed();
+    float teleop[ROBOT_JOINTS];
+
+    for (unsigned i = 0; i < ROBOT_JOINTS; i++)
+        teleop[i] = stand[i] - 0.2F;
+    input.teleop_joints_rad = teleop;
+    input.alpha = 0.25F; /* a quarter of stand + 0.4, three quarters of stand - 0.2 */
+    run(&input, 1);
+    expect(stand, -0.05F);
+    input.alpha = 0;
+    run(&input, 1);
+    expect(teleop, 0);
+    input.policy_joints_rad = NULL;
+    run(&input, 0.3);
+    expect(stand, 0);
+}
+END_TEST
+
 START_TEST(estop_stands_whatever_the_policy_wants)
 {
     struct actuation_input input = armed();
@@ -165,6 +185,7 @@ int main(void)
     tcase_add_checked_fixture(cases, set_up, NULL);
     tcase_add_test(cases, armed_it_does_what_the_policy_wants);
     tcase_add_test(cases, alpha_blends_with_standing_and_is_ramped);
+    tcase_add_test(cases, alpha_blends_with_what_the_operator_alone_would_do);
     tcase_add_test(cases, estop_stands_whatever_the_policy_wants);
     tcase_add_test(cases, without_an_action_it_stands);
     tcase_add_test(cases, a_policys_gains_hold_only_while_it_is_followed);

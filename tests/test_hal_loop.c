@@ -27,6 +27,8 @@ static struct ring_producer *gates;
 static struct ring_consumer *actions;
 static struct hal *hal;
 static uint64_t step;
+static const char *teleop;
+static float alpha = 1;
 
 static struct ring_producer *open_ring(enum ring_kind kind, size_t bytes)
 {
@@ -43,6 +45,7 @@ static void start(const char *policy)
     struct hal_config config = {.dir = dir,
                                 .stream = "front",
                                 .policy = policy,
+                                .teleop = teleop,
                                 .rate_hz = RATE_HZ,
                                 .action_ns_max = 50 * NS_PER_MS,
                                 .patience = 10,
@@ -91,7 +94,7 @@ static struct robot_state good_state(enum gate_mode mode)
                                 .sim_time_ns = (int64_t)step * PERIOD_NS,
                                 .orientation_xyzw = {0, 0, 0, 1},
                                 .command = {0.5F, 0, 0},
-                                .alpha = 1};
+                                .alpha = alpha};
 
     pose_stand(state.joint_position_rad);
     return state;
@@ -288,6 +291,58 @@ START_TEST(it_moves_when_armed_and_stands_when_stopped_or_fallen)
 }
 END_TEST
 
+/* Publishes states while the condition is not met, for 5 s at most; returns whether it was. */
+#define DRIVE_UNTIL(condition)                                                                     \
+    WAIT_UNTIL((tell_state(GATE_ARMED), hal_stats(hal, &stats), (condition)), 5)
+
+START_TEST(an_action_to_an_observation_that_is_too_old_is_not_applied)
+{
+    static struct stats_values stats;
+
+    start(SAMPLE_DIR "/libsample.so:0.3:80"); /* thinks for 80 ms; 50 are allowed */
+    ck_assert(DRIVE_UNTIL(stats.stale >= 5));
+    ck_assert_uint_eq(stats.actions, 0);
+    ck_assert_float_lt(distance_from_standing(GATE_ARMED, 0.3), 1e-4F);
+}
+END_TEST
+
+START_TEST(a_slow_policy_gets_the_newest_observation_and_none_are_queued)
+{
+    static struct stats_values stats;
+
+    start(SAMPLE_DIR "/libsample.so:0.3:20"); /* four periods for each step */
+    ck_assert(DRIVE_UNTIL(stats.actions >= 20));
+    ck_assert_uint_eq(stats.stale, 0); /* what it answers is not 50 ms old, so never queued */
+    ck_assert_uint_gt(stats.missed + stats.dropped, 20);
+    ck_assert_float_gt(distance_from_standing(GATE_ARMED, 0.5), 0.25F);
+}
+END_TEST
+
+START_TEST(without_an_action_for_some_periods_it_stands)
+{
+    static struct stats_values stats;
+
+    start(SAMPLE_DIR "/libsample.so:0.3:0:100"); /* fails after 100 steps */
+    ck_assert(DRIVE_UNTIL(stats.actions >= 50));
+    ck_assert_float_gt(distance_from_standing(GATE_ARMED, 0.1), 0.05F);
+    ck_assert(DRIVE_UNTIL(stats.policy_errors >= 20));
+    uint64_t stands = stats.stands;
+    ck_assert(DRIVE_UNTIL(stats.stands > stands));
+    ck_assert_float_lt(distance_from_standing(GATE_ARMED, 0.5), 1e-4F);
+}
+END_TEST
+
+START_TEST(what_alpha_takes_from_the_policy_goes_to_the_operators_gait)
+{
+    teleop = "trot";
+    alpha = 0;
+    start("stand");
+    ck_assert_float_gt(distance_from_standing(GATE_ARMED, 1), 0.02F);
+    alpha = 1;
+    ck_assert_float_lt(distance_from_standing(GATE_ARMED, 1.5), 1e-4F);
+}
+END_TEST
+
 START_TEST(a_second_hal_for_the_same_robot_is_refused)
 {
     struct hal_config config = {.dir = dir,
@@ -320,6 +375,10 @@ int main(void)
     tcase_add_test(cases, without_a_fresh_state_it_says_nothing);
     tcase_add_test(cases, states_that_are_not_whole_are_none);
     tcase_add_test(cases, it_moves_when_armed_and_stands_when_stopped_or_fallen);
+    tcase_add_test(cases, an_action_to_an_observation_that_is_too_old_is_not_applied);
+    tcase_add_test(cases, a_slow_policy_gets_the_newest_observation_and_none_are_queued);
+    tcase_add_test(cases, without_an_action_for_some_periods_it_stands);
+    tcase_add_test(cases, what_alpha_takes_from_the_policy_goes_to_the_operators_gait);
     tcase_add_test(cases, a_second_hal_for_the_same_robot_is_refused);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
