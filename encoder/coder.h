@@ -19,12 +19,16 @@ enum coder_choice {
 struct coder {
     enum coder_choice choice;
     bool jpeg_instead;       /* when no H.264 encoder opens: send JPEG rather than nothing */
+    const char *name;        /* whose codec it is, for the log; borrowed */
     size_t packet_bytes_max; /* room for a coded picture */
-    unsigned jpeg_threads;   /* as in struct codec_config */
+    unsigned jpeg_threads;   /* these three as in struct codec_config */
+    unsigned h264_threads;   /* may change; then another codec is opened */
+    bool intra_refresh;
 
     const struct codec_backend *backend; /* NULL: none runs */
     struct codec *codec;
     struct stream_settings wish; /* that `backend` runs with, or that nothing could fulfil */
+    unsigned h264_threads_now;   /* of `backend` */
     bool nvenc_absent;
 };
 
@@ -35,10 +39,12 @@ enum coder_change {
 
 /*
  * Makes coder->codec run as wished: every field set, width and height of the pictures to come,
- * fps the rate to expect. Returns enum coder_change, or -ENODEV when no encoder fulfils the wish;
- * this was logged, and is tried again only for another wish or after coder_close.
+ * fps the rate to expect; `like` is the first of them. Returns enum coder_change, or -ENODEV when
+ * no encoder fulfils the wish; this was logged, and is tried again only for another wish or after
+ * coder_close.
  */
-int coder_fulfil(struct coder *coder, const struct stream_settings *wish);
+int coder_fulfil(struct coder *coder, const struct stream_settings *wish,
+                 const struct picture *like);
 
 /* Closes the codec, if one runs. The next wish, even the same, opens one anew. */
 void coder_close(struct coder *coder);

@@ -108,3 +108,18 @@ int convert_to_i420(const struct picture *picture, const struct i420 *into)
             (int)into->width, (int)into->height);
     return 0;
 }
+
+void convert_scale(const struct i420 *from, const struct i420 *into)
+{
+    I420Scale(from->planes[0], from->strides_bytes[0], from->planes[1], from->strides_bytes[1],
+              from->planes[2], from->strides_bytes[2], (int)from->width, (int)from->height,
+              into->planes[0], into->strides_bytes[0], into->planes[1], into->strides_bytes[1],
+              into->planes[2], into->strides_bytes[2], (int)into->width, (int)into->height,
+              kFilterBox);
+}
+
+void convert_weave_chroma(const struct i420 *from, uint8_t *into, int into_stride_bytes)
+{
+    MergeUVPlane(from->planes[1], from->strides_bytes[1], from->planes[2], from->strides_bytes[2],
+                 into, into_stride_bytes, (int)from->width / 2, (int)from->height / 2);
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pictures to I420, BT.601 limited range: what H.264 encoders take. Home of libyuv.
+ * Pictures to I420, BT.601 limited range: what H.264 encoders take, and what pictures are scaled
+ * in. Home of libyuv.
  *
  * 4:2:0 needs even sides. An odd picture loses its last column or its bottom row: nothing is
  * invented, and the pixels that stay keep their place.
@@ -33,5 +34,11 @@ static inline uint32_t convert_even(uint32_t pixels)
  * Errors: -EPROTONOSUPPORT an unknown layout.
  */
 int convert_to_i420(const struct picture *picture, const struct i420 *into);
+
+/* Scales one to the other's size, smaller or equal, each pixel the mean of those that it covers. */
+void convert_scale(const struct i420 *from, const struct i420 *into);
+
+/* Weaves planes of Cb and Cr into one of pairs, as NV12 has it. */
+void convert_weave_chroma(const struct i420 *from, uint8_t *into, int into_stride_bytes);
 
 #endif

@@ -76,37 +76,40 @@ static void report_tick(struct report *report, struct stage *stage)
 /* Runs until a signal says stop. */
 static int run(struct stage *stage, int signal_fd)
 {
-    struct pollfd fds[STAGE_POLL_FDS + 1];
+    struct pollfd fds[STAGE_POLL_FDS_MAX + 1];
     struct report report;
     bool more = true;
 
     report_init(&report);
     sd_notify(0, "READY=1");
     for (;;) {
-        stage_poll_fds(stage, fds);
-        fds[STAGE_POLL_FDS] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
-        if (poll(fds, STAGE_POLL_FDS + 1, more ? 0 : report.tick_ms) < 0 && errno != EINTR) {
+        unsigned count = stage_poll_fds(stage, fds);
+        fds[count] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
+        if (poll(fds, count + 1, more ? 0 : report.tick_ms) < 0 && errno != EINTR) {
             log_error("poll failed: %s", strerrordesc_np(errno));
             return EXIT_FAILURE;
         }
-        if (fds[STAGE_POLL_FDS].revents)
+        if (fds[count].revents)
             return EXIT_SUCCESS;
         more = stage_step(stage);
         report_tick(&report, stage);
     }
 }
 
-static void log_summary(const struct stage *stage)
+static void log_summary(const struct rendition *rendition)
 {
-    struct stage_counts counts = stage_counts(stage);
-    const struct histogram *times = stage_encode_times(stage);
+    const char *name = rendition_name(rendition);
+    struct rendition_counts counts = rendition_counts(rendition);
+    const struct histogram *times = rendition_encode_times(rendition);
 
-    log_info("%" PRIu64 " pictures encoded (%" PRIu64 " keyframes, %" PRIu64 " bytes, %" PRIu64
+    if (counts.encoded + counts.refused + counts.lost == 0)
+        return;
+    log_info("%s: %" PRIu64 " pictures encoded (%" PRIu64 " keyframes, %" PRIu64 " bytes, %" PRIu64
              " degraded), %" PRIu64 " over the rate, %" PRIu64 " refused, %" PRIu64 " lost",
-             counts.encoded, counts.keyframes, counts.bytes, counts.degraded, counts.over_rate,
-             counts.refused, counts.lost);
+             name, counts.encoded, counts.keyframes, counts.bytes, counts.degraded,
+             counts.over_rate, counts.refused, counts.lost);
     if (times->count > 0) {
-        log_info("encode time: p50 %.2f ms, p99 %.2f ms, longest %.2f ms",
+        log_info("%s: encode time: p50 %.2f ms, p99 %.2f ms, longest %.2f ms", name,
                  (double)histogram_percentile_ns(times, 50) / NS_PER_MS,
                  (double)histogram_percentile_ns(times, 99) / NS_PER_MS,
                  (double)times->max_ns / NS_PER_MS);
@@ -159,7 +162,8 @@ int main(int argc, char **argv)
     log_info("serving %s/%s.packets", options.stage.dir, options.stage.stream);
     int code = run(stage, signal_fd);
     sd_notify(0, "STOPPING=1");
-    log_summary(stage);
+    for (unsigned i = 0; i < stage_rendition_count(stage); i++)
+        log_summary(stage_rendition(stage, i));
     stage_close(stage);
     close(signal_fd);
     return code;

@@ -14,9 +14,13 @@
 
 #include "shm/ring.h"
 
+#define OPTION_TEXT_BYTES 1024
 #define OPTION_COUNT (sizeof(table) / sizeof(table[0]))
 
 typedef bool (*option_reader)(struct options *options, const char *value);
+
+/* What a reader has to say beyond what its row allows; "" where that says it all. */
+static char detail[RENDITION_REASON_BYTES];
 
 static bool read_number(const char *value, double low, double high, double *ret_number)
 {
@@ -112,6 +116,52 @@ static bool read_preset(struct options *options, const char *value)
     return true;
 }
 
+/* Renditions have names: a later one of the same name takes the place of an earlier one. */
+static bool put_rendition(struct stage_config *stage, const struct rendition_spec *spec)
+{
+    unsigned i = 0;
+
+    while (i < stage->other_count && strcmp(stage->others[i].name, spec->name) != 0)
+        i++;
+    if (spec->settings.codec == 0) {
+        if (i < stage->other_count)
+            stage->others[i] = stage->others[--stage->other_count];
+        return true;
+    }
+    if (i == RENDITIONS_MAX - 1) {
+        snprintf(detail, sizeof(detail),
+                 "there are %u renditions at most, the default one included", RENDITIONS_MAX);
+        return false;
+    }
+    stage->others[i] = *spec;
+    stage->other_count += i == stage->other_count;
+    return true;
+}
+
+/* One, or in the environment several between blanks. */
+static bool read_renditions(struct options *options, const char *value)
+{
+    struct rendition_spec spec;
+    char text[OPTION_TEXT_BYTES];
+    char *rest = text;
+
+    if ((size_t)snprintf(text, sizeof(text), "%s", value) >= sizeof(text))
+        return false;
+    while (rest) {
+        const char *word = strsep(&rest, " ");
+        if (*word == '\0')
+            continue;
+        if (rendition_spec_parse(word, &spec, detail) < 0 || !put_rendition(&options->stage, &spec))
+            return false;
+        const char *preset = spec.settings.preset;
+        if (*preset != '\0' && !codec_x264.has_preset(preset) && !codec_nvenc.has_preset(preset)) {
+            snprintf(detail, sizeof(detail), "no encoder has a preset \"%s\"", preset);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool read_packet_bytes(struct options *options, const char *value)
 {
     uint32_t bytes;
@@ -164,6 +214,14 @@ static const struct option_row {
      "ultrafast to veryslow (libx264) or p1 to p7 (NVENC)",
      "ultrafast to veryslow for libx264, p1 to p7 for NVENC; the encoder\n"
      "that does not know it takes its fastest (default ultrafast)"},
+    {"rendition", "SIMCAST_RENDITIONS", "SPEC", read_renditions,
+     "NAME=CODEC[,WIDTHxHEIGHT][,quality=N][,bitrate=MBIT][,fps=N][,preset=NAME]",
+     "another way of coding the camera, served as STREAM+NAME.packets and\n"
+     "encoded only while wanted: NAME=CODEC[,WIDTHxHEIGHT][,OPTION...],\n"
+     "CODEC h264 or jpeg, or none for no such rendition; OPTION quality=N,\n"
+     "bitrate=MBIT, fps=N, preset=NAME. The picture is made to fit the\n"
+     "size, never enlarged. May be given several times; in the environment\n"
+     "separate them by blanks (default jpeg=jpeg and h264=h264, full size)"},
     {"packet-bytes-max", "SIMCAST_PACKET_BYTES_MAX", "N", read_packet_bytes,
      "4096 to 1073741824 (bytes)",
      "size of a packet slot; a larger picture is coded worse (default 2 MiB)"},
@@ -182,6 +240,9 @@ static const struct options defaults = {
                          .jpeg_quality = 80,
                          .bitrate_bps = 4000000,
                          .preset = "ultrafast"},
+            .others = {{"jpeg", {.codec = VIDEO_CODEC_JPEG}},
+                       {"h264", {.codec = VIDEO_CODEC_H264}}},
+            .other_count = 2,
             .crc = true,
             .packet_bytes_max = 2UL * 1024 * 1024,
         },
@@ -194,8 +255,9 @@ static int read_environment(struct options *options, char *reason)
         const char *value = getenv(table[i].variable); // NOLINT(concurrency-mt-unsafe)
         if (!value || table[i].read(options, value))
             continue;
-        snprintf(reason, OPTIONS_REASON_BYTES, "%s=\"%s\" in the environment is wrong: use %s",
-                 table[i].variable, value, table[i].allowed);
+        snprintf(reason, OPTIONS_REASON_BYTES, "%s=\"%.96s\" in the environment is wrong: %s%s",
+                 table[i].variable, value, *detail ? "" : "use ",
+                 *detail ? detail : table[i].allowed);
         return -EINVAL;
     }
     return 0;
@@ -207,8 +269,8 @@ static int read_flag(struct options *options, int index, char *reason)
 
     if (row->read(options, optarg))
         return 0;
-    snprintf(reason, OPTIONS_REASON_BYTES, "--%s \"%s\" is wrong: use %s", row->flag,
-             optarg ? optarg : "", row->allowed);
+    snprintf(reason, OPTIONS_REASON_BYTES, "--%s \"%.96s\" is wrong: %s%s", row->flag,
+             optarg ? optarg : "", *detail ? "" : "use ", *detail ? detail : row->allowed);
     return -EINVAL;
 }
 
@@ -251,6 +313,8 @@ int options_read(int argc, char *const argv[], struct options *ret_options,
                  char ret_reason[OPTIONS_REASON_BYTES])
 {
     struct options options = defaults;
+
+    detail[0] = '\0';
     int rc = read_environment(&options, ret_reason);
 
     if (rc == 0)

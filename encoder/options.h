@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "encoder/stage.h"
 
-#define OPTIONS_REASON_BYTES 256
+#define OPTIONS_REASON_BYTES 384
 
 enum options_request { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
 

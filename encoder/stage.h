@@ -1,69 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The stage: frames in from one ring, packets out to another. It encodes the newest frame, and
- * only while somebody wants packets; what the consumers of packets ask for (picture size, frame
- * rate, or nothing at all) it passes on to the simulator. Frames whose header lies are refused and
- * the next one is taken; a simulator that goes away is waited for.
+ * The stage: frames of one camera in from their ring, packets of its renditions out to theirs. It
+ * encodes the newest frame, and only for the renditions that somebody wants; what the viewers of
+ * the default rendition ask for (picture size, frame rate), and whether anybody wants anything, it
+ * passes on to the simulator. Frames whose header lies are refused and the next one is taken; a
+ * simulator that goes away is waited for.
  *
  *     stage_open(&config, &stage);
  *     for (;;) {
- *         stage_poll_fds(stage, fds);
- *         poll(fds, STAGE_POLL_FDS, -1);
+ *         unsigned count = stage_poll_fds(stage, fds);
+ *         poll(fds, count, -1);
  *         while (stage_step(stage)) ...
  *     }
  *
- * Thread: one; nothing blocks but the encoder itself.
+ * Thread: one per stage; nothing blocks but the encoder itself.
  */
 #ifndef SIMCAST_ENCODER_STAGE_H
 #define SIMCAST_ENCODER_STAGE_H
 
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/histogram.h"
-#include "encoder/coder.h"
-#include "proto/settings.h"
+#include "encoder/rendition.h"
 
-#define STAGE_POLL_FDS 2
+#define STAGE_POLL_FDS_MAX (1 + RENDITIONS_MAX)
 #define STAGE_PACKET_BYTES_MIN 4096
 
 struct stage;
 
 struct stage_config {
     const char *dir;    /* NULL: RING_DIR_DEFAULT. Borrowed until open returns, as is `stream` */
-    const char *stream; /* required */
-    struct stream_settings settings; /* to begin with: codec, jpeg_quality, bitrate_bps and preset
-                                        set; fps 0: as many as come; width and height unused */
+    const char *stream; /* required: the camera's name */
+    struct stream_settings settings; /* of the default rendition, to begin with: codec,
+                                        jpeg_quality, bitrate_bps and preset set; fps 0: as many
+                                        as come; width and height unused */
+    struct rendition_spec others[RENDITIONS_MAX - 1]; /* renditions beside the default one */
+    unsigned other_count;
     enum coder_choice choice;
-    bool jpeg_instead;       /* when no H.264 encoder opens: send JPEG rather than nothing */
+    bool jpeg_instead;       /* when no H.264 encoder opens: the default rendition is JPEG rather
+                                than nothing */
     unsigned jpeg_threads;   /* that share a picture as JPEG; 0: as many as pay */
+    bool intra_refresh;      /* as in struct codec_config */
     bool crc;                /* fill in the packets' CRC-32 */
     size_t packet_bytes_max; /* size of a packet slot, at least STAGE_PACKET_BYTES_MIN */
-};
-
-struct stage_counts {
-    uint64_t encoded;   /* pictures made into packets */
-    uint64_t keyframes; /* of these */
-    uint64_t bytes;     /* in these */
-    uint64_t degraded;  /* of these, coded worse than asked to fit a slot */
-    uint64_t over_rate; /* frames left out to keep to fps */
-    uint64_t refused;   /* frames that lie, or that no codec takes */
-    uint64_t lost;      /* pictures that did not fit a slot, or that the encoder failed on */
+    atomic_uint *busy;       /* counts the cameras that are watched now; NULL: this is the only
+                                one. While there are several, each picture has one thread */
 };
 
 /*
- * Opens both rings. On success the caller owns *ret_stage. Errors are those of
- * ring_producer_open (for <stream>.packets) and ring_consumer_open.
+ * Opens all rings. On success the caller owns *ret_stage. Errors are those of ring_producer_open
+ * (for <stream>.packets and its renditions) and ring_consumer_open; -ENAMETOOLONG also when the
+ * camera's and a rendition's name are too long together.
  */
 int stage_open(const struct stage_config *config, struct stage **ret_stage);
 
 /* Takes NULL. */
 void stage_close(struct stage *stage);
 
-/* The descriptors that wake the stage, with POLLIN asked for. Borrowed. */
-void stage_poll_fds(const struct stage *stage, struct pollfd ret_fds[STAGE_POLL_FDS]);
+/* The descriptors that wake the stage, with POLLIN asked for; returns how many. Borrowed. */
+unsigned stage_poll_fds(const struct stage *stage, struct pollfd ret_fds[STAGE_POLL_FDS_MAX]);
 
 /*
  * Follows the consumers' wishes, then handles at most one frame. True: call again before
@@ -71,10 +69,15 @@ void stage_poll_fds(const struct stage *stage, struct pollfd ret_fds[STAGE_POLL_
  */
 bool stage_step(struct stage *stage);
 
-struct stage_counts stage_counts(const struct stage *stage);
+/* Whether the simulator's ring is attached. */
+bool stage_attached(const struct stage *stage);
 
-/* From a frame's first touch to its finished packet. Borrowed. */
-const struct histogram *stage_encode_times(const struct stage *stage);
+/* Its renditions, the default one first. Borrowed. */
+unsigned stage_rendition_count(const struct stage *stage);
+const struct rendition *stage_rendition(const struct stage *stage, unsigned i);
+
+/* The sums over all renditions; `refused` includes the frames that lie. */
+struct rendition_counts stage_counts(const struct stage *stage);
 
 /* What the stage does now, as a phrase for a person ("idle: nobody wants packets"). */
 void stage_describe(struct stage *stage, char *ret_text, size_t text_bytes);

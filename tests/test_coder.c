@@ -15,12 +15,12 @@ static const struct stream_settings h264 = {.codec = VIDEO_CODEC_H264,
                                             .height = 240,
                                             .preset = "ultrafast"};
 
-static struct coder coder;
+static struct coder coder = {.name = "test"};
 
 static void set_up(void)
 {
-    coder = (struct coder){.choice = CODER_X264, .packet_bytes_max = 256UL * 1024};
-    ck_assert_int_eq(coder_fulfil(&coder, &h264), CODER_NEW);
+    coder = (struct coder){.name = "test", .choice = CODER_X264, .packet_bytes_max = 256UL * 1024};
+    ck_assert_int_eq(coder_fulfil(&coder, &h264, NULL), CODER_NEW);
     ck_assert_ptr_eq(coder.backend, &codec_x264);
 }
 
@@ -34,13 +34,13 @@ START_TEST(quality_bitrate_and_fps_change_without_interruption)
     struct stream_settings wish = h264;
     const struct codec *codec = coder.codec;
 
-    ck_assert_int_eq(coder_fulfil(&coder, &wish), CODER_SAME);
+    ck_assert_int_eq(coder_fulfil(&coder, &wish, NULL), CODER_SAME);
     wish.bitrate_bps = 1000000;
-    ck_assert_int_eq(coder_fulfil(&coder, &wish), CODER_SAME);
+    ck_assert_int_eq(coder_fulfil(&coder, &wish, NULL), CODER_SAME);
     wish.fps = 60;
-    ck_assert_int_eq(coder_fulfil(&coder, &wish), CODER_SAME);
+    ck_assert_int_eq(coder_fulfil(&coder, &wish, NULL), CODER_SAME);
     wish.jpeg_quality = 10;
-    ck_assert_int_eq(coder_fulfil(&coder, &wish), CODER_SAME);
+    ck_assert_int_eq(coder_fulfil(&coder, &wish, NULL), CODER_SAME);
     ck_assert_ptr_eq(coder.codec, codec);
 }
 END_TEST
@@ -50,13 +50,13 @@ START_TEST(codec_size_and_preset_open_another)
     struct stream_settings wish = h264;
 
     wish.width = 640;
-    ck_assert_int_eq(coder_fulfil(&coder, &wish), CODER_NEW);
+    ck_assert_int_eq(coder_fulfil(&coder, &wish, NULL), CODER_NEW);
     strcpy(wish.preset, "veryfast");
-    ck_assert_int_eq(coder_fulfil(&coder, &wish), CODER_NEW);
+    ck_assert_int_eq(coder_fulfil(&coder, &wish, NULL), CODER_NEW);
     wish.codec = VIDEO_CODEC_JPEG;
-    ck_assert_int_eq(coder_fulfil(&coder, &wish), CODER_NEW);
+    ck_assert_int_eq(coder_fulfil(&coder, &wish, NULL), CODER_NEW);
     ck_assert_ptr_eq(coder.backend, &codec_jpeg);
-    ck_assert_int_eq(coder_fulfil(&coder, &wish), CODER_SAME);
+    ck_assert_int_eq(coder_fulfil(&coder, &wish, NULL), CODER_SAME);
 }
 END_TEST
 
@@ -64,7 +64,7 @@ START_TEST(after_close_the_same_wish_opens_anew)
 {
     coder_close(&coder);
     ck_assert_ptr_null(coder.backend);
-    ck_assert_int_eq(coder_fulfil(&coder, &h264), CODER_NEW);
+    ck_assert_int_eq(coder_fulfil(&coder, &h264, NULL), CODER_NEW);
 }
 END_TEST
 
@@ -73,10 +73,10 @@ START_TEST(a_wish_that_no_encoder_fulfils_is_tried_once)
     struct stream_settings wish = h264;
 
     wish.width = 0;
-    ck_assert_int_eq(coder_fulfil(&coder, &wish), -ENODEV);
-    ck_assert_int_eq(coder_fulfil(&coder, &wish), -ENODEV);
+    ck_assert_int_eq(coder_fulfil(&coder, &wish, NULL), -ENODEV);
+    ck_assert_int_eq(coder_fulfil(&coder, &wish, NULL), -ENODEV);
     ck_assert_ptr_null(coder.backend);
-    ck_assert_int_eq(coder_fulfil(&coder, &h264), CODER_NEW);
+    ck_assert_int_eq(coder_fulfil(&coder, &h264, NULL), CODER_NEW);
 }
 END_TEST
 
@@ -86,9 +86,9 @@ START_TEST(jpeg_stands_in_only_if_allowed)
 
     wish.width = 0; /* libx264 refuses it, the JPEG codec does not look before the first picture */
     coder.jpeg_instead = true;
-    ck_assert_int_eq(coder_fulfil(&coder, &wish), CODER_NEW);
+    ck_assert_int_eq(coder_fulfil(&coder, &wish, NULL), CODER_NEW);
     ck_assert_ptr_eq(coder.backend, &codec_jpeg);
-    ck_assert_int_eq(coder_fulfil(&coder, &wish), CODER_SAME);
+    ck_assert_int_eq(coder_fulfil(&coder, &wish, NULL), CODER_SAME);
 }
 END_TEST
 
@@ -96,7 +96,7 @@ START_TEST(nvenc_is_tried_once_and_libx264_stands_in)
 {
     coder_close(&coder);
     coder.choice = CODER_NVENC;
-    ck_assert_int_eq(coder_fulfil(&coder, &h264), CODER_NEW);
+    ck_assert_int_eq(coder_fulfil(&coder, &h264, NULL), CODER_NEW);
     ck_assert(coder.backend == (coder.nvenc_absent ? &codec_x264 : &codec_nvenc));
     ck_assert(!coder.nvenc_absent || *codec_h264_complaint() != '\0');
 }

@@ -81,10 +81,9 @@ static void tear_down(void)
 /* One turn of the stage's loop, waiting a little for something to happen. */
 static void turn(void)
 {
-    struct pollfd fds[STAGE_POLL_FDS];
+    struct pollfd fds[STAGE_POLL_FDS_MAX];
 
-    stage_poll_fds(world.stage, fds);
-    poll(fds, STAGE_POLL_FDS, 5);
+    poll(fds, stage_poll_fds(world.stage, fds), 5);
     while (stage_step(world.stage))
         ;
 }
@@ -377,7 +376,7 @@ START_TEST(no_more_than_the_asked_fps_are_encoded)
     int64_t begin_ns = clock_now_ns();
     while (clock_now_ns() - begin_ns < NS_PER_S)
         show_and_turn(WIDTH, HEIGHT);
-    struct stage_counts counts = stage_counts(world.stage);
+    struct rendition_counts counts = stage_counts(world.stage);
     ck_assert_uint_ge(counts.encoded, 8);
     ck_assert_uint_le(counts.encoded, 13);
     ck_assert_uint_gt(counts.over_rate, counts.encoded);
