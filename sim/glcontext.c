@@ -17,11 +17,13 @@
 #include "base/log.h"
 
 #define DEVICES_MAX 16
+#define PACK_INVERT 0x8758 /* GL_PACK_INVERT_MESA */
 
 struct glcontext {
     EGLDisplay display;
     EGLContext context;
     bool software;
+    bool top_first;
 };
 
 static bool has_word(const char *words, const char *word)
@@ -123,6 +125,9 @@ int glcontext_create(struct glcontext **ret_context)
     }
     const char *name = glcontext_renderer(gl);
     gl->software = strstr(name, "llvmpipe") || strstr(name, "softpipe") || strstr(name, "swrast");
+    gl->top_first = has_word((const char *)glGetString(GL_EXTENSIONS), "GL_MESA_pack_invert");
+    if (gl->top_first)
+        glPixelStorei(PACK_INVERT, GL_TRUE);
     *ret_context = gl;
     return 0;
 }
@@ -143,6 +148,11 @@ const char *glcontext_renderer(const struct glcontext *context)
     const char *name = (const char *)glGetString(GL_RENDERER);
 
     return name ? name : "unknown renderer";
+}
+
+bool glcontext_read_top_first(const struct glcontext *context)
+{
+    return context->top_first;
 }
 
 bool glcontext_is_software(const struct glcontext *context)

@@ -24,6 +24,10 @@ void glcontext_destroy(struct glcontext *context);
 /* The driver's name for what draws, for instance "llvmpipe (LLVM 15.0.6, 256 bits)". */
 const char *glcontext_renderer(const struct glcontext *context);
 
+/* Whether pixels are read top row first from now on; without it OpenGL hands out the bottom first.
+ */
+bool glcontext_read_top_first(const struct glcontext *context);
+
 /* Whether the CPU draws, so that shadow maps are not affordable. */
 bool glcontext_is_software(const struct glcontext *context);
 

@@ -24,7 +24,7 @@
 
 struct simulator {
     struct robot_link *link;
-    struct world *world;
+    struct world *worlds[OPTIONS_ENVS_MAX]; /* the first has the robot of the rings and the bus */
     struct stream *stream;
     struct control *control;
     int signal_fd;
@@ -57,6 +57,20 @@ static int open_timer(void)
     return fd;
 }
 
+/* With a pattern the environments are in the pictures only. */
+static int create_worlds(struct simulator *simulator, const struct stream_config *stream)
+{
+    unsigned count = stream->pattern || stream->envs < 1 ? 1 : stream->envs;
+    int error = 0;
+
+    for (unsigned i = 0; error == 0 && i < count; i++) {
+        error = world_create(!stream->pattern, &simulator->worlds[i]);
+        if (error == 0 && i > 0)
+            world_follow(simulator->worlds[i], simulator->worlds[0], i);
+    }
+    return error;
+}
+
 static int start(struct simulator *simulator, const struct options *options)
 {
     int error;
@@ -71,14 +85,14 @@ static int start(struct simulator *simulator, const struct options *options)
     error = robot_link_open(options->stream.dir, options->stream.name, &simulator->link);
     if (error < 0)
         return error;
-    error = world_create(!options->stream.pattern, &simulator->world);
+    error = create_worlds(simulator, &options->stream);
     if (error < 0)
         return error;
-    world_link(simulator->world, simulator->link);
-    error = stream_create(&options->stream, simulator->world, &simulator->stream);
+    world_link(simulator->worlds[0], simulator->link);
+    error = stream_create(&options->stream, simulator->worlds, &simulator->stream);
     if (error < 0)
         return error;
-    return control_create(options->bus_url, simulator->world, simulator->stream,
+    return control_create(options->bus_url, simulator->worlds[0], simulator->stream,
                           &simulator->control);
 }
 
@@ -86,7 +100,8 @@ static void stop(struct simulator *simulator)
 {
     control_destroy(simulator->control);
     stream_destroy(simulator->stream);
-    world_destroy(simulator->world);
+    for (unsigned i = OPTIONS_ENVS_MAX; i > 0; i--)
+        world_destroy(simulator->worlds[i - 1]); /* who follows goes before who leads */
     robot_link_close(simulator->link);
     if (simulator->timer_fd >= 0)
         close(simulator->timer_fd);
@@ -120,11 +135,11 @@ static void run_until_signal(struct simulator *simulator)
 int main(int argc, char **argv)
 {
     struct simulator simulator = {.signal_fd = -1, .timer_fd = -1};
-    struct options options;
-    enum options_result parsed = options_parse(argc, argv, &options);
+    static struct options options; /* the stream keeps pointers to its names */
+    enum option_result parsed = options_parse(argc, argv, &options);
 
-    if (parsed != OPTIONS_RUN)
-        return parsed == OPTIONS_DONE ? EX_OK : EX_CONFIG;
+    if (parsed != OPTION_GO)
+        return parsed == OPTION_DONE ? EX_OK : EX_CONFIG;
     log_init("simcast-sim", options.log_level);
     int error = start(&simulator, &options);
     if (error == 0) {

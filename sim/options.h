@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What simcast-sim was told by flags and environment; flags win.
+ * What simcast-sim was told by flags and environment (base/options.h).
  *
  * Thread: once, before threads start.
  */
@@ -8,25 +8,23 @@
 #define SIMCAST_SIM_OPTIONS_H
 
 #include <limits.h>
-#include <stdbool.h>
 
 #include "base/log.h"
+#include "base/options.h"
 #include "sim/stream.h"
 
 #define OPTIONS_URL_BYTES (PATH_MAX + 8)
+#define OPTIONS_ENVS_MAX 64
 
 struct options {
     struct stream_config stream; /* strings point into argv or the environment */
+    char names[STREAM_CAMERAS_MAX][RING_STREAM_BYTES]; /* of the further cameras */
+    const char *bus;                                   /* NULL: the local one in stream.dir */
     char bus_url[OPTIONS_URL_BYTES];
     enum log_level log_level;
 };
 
-enum options_result {
-    OPTIONS_RUN,   /* *ret_options is filled */
-    OPTIONS_DONE,  /* --help or --version has been answered on stdout */
-    OPTIONS_WRONG, /* said on stderr what, and what to write instead */
-};
-
-enum options_result options_parse(int argc, char **argv, struct options *ret_options);
+/* Fills *ret_options, which must stay where it is, when it returns OPTION_GO. */
+enum option_result options_parse(int argc, char **argv, struct options *ret_options);
 
 #endif

@@ -32,13 +32,14 @@ static void draw_patches(const struct pattern *pattern, uint8_t *row)
 
     for (uint32_t i = 0; i < PATTERN_PATCHES; i++)
         fill(row, i * pattern->width / PATTERN_PATCHES, (i + 1) * pattern->width / PATTERN_PATCHES,
-             colours[i]);
+             colours[(i + pattern->env) % PATTERN_PATCHES]);
 }
 
 /* The bar leaves at the right edge and comes back at the left one. */
 static void draw_bar(const struct pattern *pattern, uint8_t *row)
 {
-    uint32_t left = (uint32_t)(pattern->frame_id * PATTERN_BAR_STEP % pattern->width);
+    uint64_t begin = (uint64_t)pattern->env * pattern->width / 8;
+    uint32_t left = (uint32_t)((begin + pattern->frame_id * PATTERN_BAR_STEP) % pattern->width);
 
     for (uint32_t i = 0; i < pattern->width / COUNTER_BITS; i++)
         memset(row + (size_t)3 * ((left + i) % pattern->width), 255, 3);
@@ -70,4 +71,15 @@ void pattern_draw(const struct pattern *pattern, uint8_t *rgb)
     memset(rgb + half * stride, PATTERN_GREY, stride);
     draw_bar(pattern, rgb + half * stride);
     repeat_row(pattern, rgb, half, pattern->height);
+}
+
+void pattern_draw_floats(const struct pattern *pattern, bool depth, float *values)
+{
+    float step_m = (PATTERN_DEPTH_M_MAX - PATTERN_DEPTH_M_MIN) / (float)(pattern->width - 1);
+
+    for (uint32_t y = 0; y < pattern->height; y++) {
+        float confidence = y < pattern->height / 2 ? 1 : 0.5F;
+        for (uint32_t x = 0; x < pattern->width; x++)
+            *values++ = depth ? PATTERN_DEPTH_M_MIN + step_m * (float)x : confidence;
+    }
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owns the frame ring and the render thread; the renderer is created, used and destroyed on that
- * thread. The lock guards what others set and read: size, rate, camera, counts. A frame that
- * cannot be loaned is counted as skipped; nothing here blocks on a consumer.
+ * Owns the lenses and the render thread; the renderer is created, used and destroyed on that
+ * thread. The lock guards what others set and read of the main camera: size, rate, where it looks,
+ * counts. A frame that cannot be loaned is counted as skipped; nothing here blocks on a consumer.
  */
 #include "sim/stream.h"
 
@@ -19,20 +19,26 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "proto/pixel.h"
-#include "proto/robot_state.h"
-#include "shm/ring.h"
+#include "sim/lens.h"
 #include "sim/pattern.h"
 
-#define RING_LEASES 8
-#define RING_LEASE_NS_MAX (2 * NS_PER_S) /* who holds a picture longer is stuck */
+#define LENSES_MAX (1 + STREAM_CAMERAS_MAX)
+#define MAIN 0
 
-_Static_assert(sizeof(struct robot_state) <= RING_USER_BYTES, "robot_state travels with a frame");
+/* The render thread's view of a camera. */
+struct view {
+    struct lens *lens;
+    enum renderer_mount mount;
+    uint64_t frames;
+    int64_t due_ns;
+    bool wanted;
+};
 
 struct stream {
-    struct world *world;
+    struct world *const *worlds;
     struct stream_config config;
-    struct ring_producer *ring;
+    struct view views[LENSES_MAX]; /* the main camera first */
+    unsigned view_count;
     int stop_fd; /* eventfd: the thread ends */
     pthread_t thread;
     bool running;
@@ -43,120 +49,105 @@ struct stream {
     struct renderer_camera camera; /* guarded by lock */
 };
 
-/* What one picture is made with: copied under the lock, so that it cannot change meanwhile. */
-struct shot {
-    struct renderer_size size;
-    struct renderer_camera camera;
-    uint64_t frame_id;
-    int64_t period_ns;
-};
-
-static struct shot next_shot(struct stream *stream)
+/* Copied under the lock, so that it cannot change meanwhile. Returns the period. */
+static int64_t next_shot(struct stream *stream, unsigned index, struct lens_shot *ret_shot)
 {
-    struct shot shot;
+    const struct view *view = &stream->views[index];
+    uint32_t fps = stream->config.fps;
 
+    *ret_shot = (struct lens_shot){
+        .size = stream->config.size, .camera.mount = view->mount, .frame_id = view->frames + 1};
+    if (index == MAIN) {
+        pthread_mutex_lock(&stream->lock);
+        ret_shot->size = stream->status.size;
+        ret_shot->camera = stream->camera;
+        fps = stream->status.fps;
+        pthread_mutex_unlock(&stream->lock);
+    }
+    return NS_PER_S / fps;
+}
+
+static void count(struct stream *stream, unsigned index, bool published, int64_t missed)
+{
+    stream->views[index].frames += published;
+    if (index != MAIN)
+        return;
     pthread_mutex_lock(&stream->lock);
-    shot.size = stream->status.size;
-    shot.camera = stream->camera;
-    shot.frame_id = stream->status.frames + 1;
-    shot.period_ns = NS_PER_S / stream->status.fps;
-    pthread_mutex_unlock(&stream->lock);
-    return shot;
-}
-
-static void count(struct stream *stream, uint64_t frames, uint64_t skipped)
-{
-    pthread_mutex_lock(&stream->lock);
-    stream->status.frames += frames;
-    stream->status.skipped += skipped;
+    stream->status.frames += published;
+    stream->status.skipped += (uint64_t)missed + !published;
     pthread_mutex_unlock(&stream->lock);
 }
 
-static bool draw_and_publish(struct stream *stream, struct renderer *renderer,
-                             const struct shot *shot)
+/* Asks all cameras' demand; one that has just become wanted is due now. */
+static void ask_demand(struct stream *stream)
 {
-    struct world_snapshot now;
-    struct ring_loan loan;
-
-    if (ring_loan(stream->ring, &loan) < 0)
-        return false;
-    world_observe(stream->world, &now);
-    if (renderer)
-        renderer_draw(renderer, &now.pose, &shot->camera, shot->size, loan.payload);
-    else
-        pattern_draw(&(struct pattern){shot->size.width, shot->size.height, shot->frame_id},
-                     loan.payload);
-    memcpy(loan.user, &now.state, sizeof(now.state));
-    struct ring_frame frame = {
-        .frame_id = shot->frame_id,
-        .payload_bytes = (uint64_t)3 * shot->size.width * shot->size.height,
-        .flags = RING_FRAME_KEYFRAME | (renderer ? RING_FRAME_BOTTOM_UP : 0),
-        .fourcc = PIXEL_RGB24,
-        .width = shot->size.width,
-        .height = shot->size.height,
-        .stride_bytes = 3 * shot->size.width,
-        .matrix = RING_MATRIX_SRGB,
-        .range = RING_RANGE_FULL,
-        .user_bytes = sizeof(now.state),
-        .sim_time_ns = now.state.sim_time_ns,
-        .stamp_ns[RING_STAGE_RENDERED] = clock_now_ns(),
-    };
-    return ring_publish(stream->ring, &loan, &frame) >= 0;
+    for (unsigned i = 0; i < stream->view_count; i++) {
+        struct view *view = &stream->views[i];
+        bool was_wanted = view->wanted;
+        uint32_t watchers;
+        view->wanted = lens_is_wanted(view->lens, &watchers);
+        if (view->wanted && !was_wanted)
+            view->due_ns = clock_now_ns();
+        if (i != MAIN)
+            continue;
+        pthread_mutex_lock(&stream->lock);
+        stream->status.watchers = watchers;
+        pthread_mutex_unlock(&stream->lock);
+    }
 }
 
-/* Sleeps until the time, the demand's change or the stop; false: stop. Negative time: for ever. */
-static bool sleep_until(struct stream *stream, int64_t when_ns)
+/* When the next picture is due; negative: never. */
+static int64_t next_due(const struct stream *stream)
 {
-    struct pollfd fds[2] = {
-        {.fd = stream->stop_fd, .events = POLLIN},
-        {.fd = ring_producer_demand_fd(stream->ring), .events = POLLIN},
-    };
-    int64_t left_ns = when_ns - clock_now_ns();
+    int64_t due_ns = -1;
+
+    for (unsigned i = 0; i < stream->view_count; i++) {
+        const struct view *view = &stream->views[i];
+        if (view->wanted && (due_ns < 0 || view->due_ns < due_ns))
+            due_ns = view->due_ns;
+    }
+    return due_ns;
+}
+
+/* Sleeps until a picture is due, a demand changes or the stop; false: stop. */
+static bool sleep_until_due(struct stream *stream)
+{
+    struct pollfd fds[1 + LENSES_MAX] = {{.fd = stream->stop_fd, .events = POLLIN}};
+    int64_t due_ns = next_due(stream);
+    int64_t left_ns = due_ns - clock_now_ns();
     struct timespec timeout = {0};
-    eventfd_t drained;
 
+    for (unsigned i = 0; i < stream->view_count; i++)
+        fds[1 + i] = (struct pollfd){.fd = lens_demand_fd(stream->views[i].lens), .events = POLLIN};
     if (left_ns > 0)
         timeout = (struct timespec){left_ns / NS_PER_S, left_ns % NS_PER_S};
-    if (ppoll(fds, 2, when_ns < 0 ? NULL : &timeout, NULL) > 0 && fds[1].revents != 0)
-        eventfd_read(fds[1].fd, &drained);
+    ppoll(fds, 1 + stream->view_count, due_ns < 0 ? NULL : &timeout, NULL);
     return fds[0].revents == 0;
 }
 
-static bool is_wanted(struct stream *stream)
+static void shoot(struct stream *stream, struct renderer *renderer, unsigned index)
 {
-    struct ring_demand demand;
+    struct view *view = &stream->views[index];
+    struct lens_shot shot;
+    int64_t period_ns = next_shot(stream, index, &shot);
+    bool published = lens_shoot(view->lens, renderer, &shot);
 
-    ring_producer_demand(stream->ring, &demand);
-    pthread_mutex_lock(&stream->lock);
-    bool changed = (stream->status.watchers > 0) != (demand.wanting > 0);
-    stream->status.watchers = demand.wanting;
-    pthread_mutex_unlock(&stream->lock);
-    if (changed)
-        log_info("%s", demand.wanting > 0 ? "frames are wanted: rendering"
-                                          : "nobody wants frames: rendering paused");
-    return demand.wanting > 0;
+    view->due_ns += period_ns;
+    int64_t now_ns = clock_now_ns();
+    int64_t missed = now_ns > view->due_ns ? (now_ns - view->due_ns) / period_ns : 0;
+    view->due_ns += missed * period_ns;
+    count(stream, index, published, missed);
 }
 
 static void render_while_running(struct stream *stream, struct renderer *renderer)
 {
-    int64_t due_ns = clock_now_ns();
-    bool wanted = is_wanted(stream);
-
-    while (sleep_until(stream, wanted ? due_ns : -1)) {
-        bool was_wanted = wanted;
-        int64_t now_ns = clock_now_ns();
-        wanted = is_wanted(stream);
-        if (wanted && !was_wanted)
-            due_ns = now_ns;
-        if (!wanted || now_ns < due_ns)
-            continue;
-        struct shot shot = next_shot(stream);
-        bool published = draw_and_publish(stream, renderer, &shot);
-        due_ns += shot.period_ns;
-        now_ns = clock_now_ns();
-        int64_t missed = now_ns > due_ns ? (now_ns - due_ns) / shot.period_ns : 0;
-        due_ns += missed * shot.period_ns;
-        count(stream, published ? 1 : 0, (uint64_t)missed + (published ? 0 : 1));
+    ask_demand(stream);
+    while (sleep_until_due(stream)) {
+        ask_demand(stream);
+        for (unsigned i = 0; i < stream->view_count; i++) {
+            if (stream->views[i].wanted && stream->views[i].due_ns <= clock_now_ns())
+                shoot(stream, renderer, i);
+        }
     }
 }
 
@@ -167,7 +158,7 @@ static void *run(void *argument)
 
     if (!stream->config.pattern)
         stream->start_error =
-            renderer_create(world_robot(stream->world), stream->config.size_max, &renderer);
+            renderer_create(world_robot(stream->worlds[0]), stream->config.size_max, &renderer);
     if (renderer)
         log_info("drawing with %s", renderer_name(renderer));
     bool can_draw = stream->start_error == 0;
@@ -178,30 +169,29 @@ static void *run(void *argument)
     return NULL;
 }
 
-static int open_ring(struct stream *stream)
+static int open_lenses(struct stream *stream)
 {
     const struct stream_config *config = &stream->config;
-    struct ring_producer_config ring = {
+    struct lens_config lens = {
         .dir = config->dir,
-        .stream = config->name,
-        .kind = RING_KIND_FRAMES,
-        .payload_bytes_max = (size_t)3 * config->size_max.width * config->size_max.height,
-        .leases_max = RING_LEASES,
-        .lease_ns_max = RING_LEASE_NS_MAX,
+        .name = config->name,
+        .size_max = config->size_max,
+        .pattern = config->pattern,
+        .envs = config->envs > 1 ? config->envs : 1,
+        .worlds = stream->worlds,
     };
-    int error = ring_producer_open(&ring, &stream->ring);
+    int error = lens_open(&lens, &stream->views[MAIN].lens);
 
-    if (error == -EADDRINUSE) {
-        log_error("another simulator already feeds stream '%s' in %s: stop it, or choose another "
-                  "--stream or --ipc-dir",
-                  config->name, config->dir);
-    } else if (error == -ENOSPC || error == -ENOMEM) {
-        log_error("not enough memory for the frames of stream '%s' (%zu bytes each): free some, "
-                  "or choose a smaller --max-size",
-                  config->name, ring.payload_bytes_max);
-    } else if (error < 0) {
-        log_error("cannot open stream '%s' in %s: %s: check --stream and --ipc-dir", config->name,
-                  config->dir, strerrordesc_np(-error));
+    stream->view_count = error == 0 ? 1 : 0;
+    lens.envs = 1;
+    lens.size_max = config->size;
+    for (unsigned i = 0; error == 0 && i < config->camera_count; i++) {
+        struct view *view = &stream->views[stream->view_count];
+        view->mount = config->cameras[i].mount;
+        lens.name = config->cameras[i].name;
+        lens.channel = config->cameras[i].channel;
+        error = lens_open(&lens, &view->lens);
+        stream->view_count += error == 0;
     }
     return error;
 }
@@ -221,7 +211,7 @@ static int start_thread(struct stream *stream)
     return stream->start_error;
 }
 
-int stream_create(const struct stream_config *config, struct world *world,
+int stream_create(const struct stream_config *config, struct world *const *worlds,
                   struct stream **ret_stream)
 {
     struct stream *stream = calloc(1, sizeof(*stream));
@@ -230,13 +220,13 @@ int stream_create(const struct stream_config *config, struct world *world,
     if (!stream)
         return -ENOMEM;
     stream->config = *config;
-    stream->world = world;
+    stream->worlds = worlds;
     stream->status.size = config->size;
     stream->status.fps = config->fps;
     pthread_mutex_init(&stream->lock, NULL);
     sem_init(&stream->ready, 0, 0);
     stream->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    error = stream->stop_fd < 0 ? -errno : open_ring(stream);
+    error = stream->stop_fd < 0 ? -errno : open_lenses(stream);
     if (error == 0)
         error = start_thread(stream);
     if (error < 0) {
@@ -255,7 +245,8 @@ void stream_destroy(struct stream *stream)
         eventfd_write(stream->stop_fd, 1);
         pthread_join(stream->thread, NULL);
     }
-    ring_producer_close(stream->ring);
+    for (unsigned i = 0; i < stream->view_count; i++)
+        lens_close(stream->views[i].lens);
     if (stream->stop_fd >= 0)
         close(stream->stop_fd);
     sem_destroy(&stream->ready);

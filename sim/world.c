@@ -15,6 +15,8 @@
 #include "sim/kinematic.h"
 
 #define BEHIND_NS_MAX (100 * NS_PER_MS)
+#define FOLLOWER_SLOWER 0.15
+#define FOLLOWER_TURN_RADPS 0.3
 
 struct world {
     struct robot *robot; /* NULL: `point` instead */
@@ -26,6 +28,8 @@ struct world {
     struct world_orders orders;     /* guarded by lock */
     struct world_snapshot snapshot; /* guarded by lock */
     struct robot_link *link;        /* guarded by lock; NULL: none */
+    struct world *leader;           /* guarded by lock; NULL: obeys its own orders */
+    unsigned number;                /* among the followers */
 };
 
 static void take_snapshot(const struct world *world, const struct world_orders *orders,
@@ -79,6 +83,26 @@ static void sleep_until(int64_t when_ns)
         continue;
 }
 
+/* What to do in this step, and with which link. */
+static struct robot_link *take_orders(struct world *world, struct world_orders *ret_orders)
+{
+    pthread_mutex_lock(&world->lock);
+    struct robot_link *link = world->link;
+    struct world *leader = world->leader;
+    unsigned number = world->number;
+    *ret_orders = world->orders;
+    pthread_mutex_unlock(&world->lock);
+    if (!leader)
+        return link;
+    pthread_mutex_lock(&leader->lock);
+    *ret_orders = leader->orders;
+    pthread_mutex_unlock(&leader->lock);
+    ret_orders->input.velocity[0] *= 1.0 / (1.0 + FOLLOWER_SLOWER * number);
+    if (ret_orders->input.velocity[0] != 0)
+        ret_orders->input.velocity[2] += FOLLOWER_TURN_RADPS * (number % 2 ? 1 : -1);
+    return link;
+}
+
 static void *run(void *argument)
 {
     struct world *world = argument;
@@ -89,10 +113,7 @@ static void *run(void *argument)
     int64_t next_ns = clock_now_ns();
 
     while (!atomic_load_explicit(&world->stop, memory_order_relaxed)) {
-        pthread_mutex_lock(&world->lock);
-        orders = world->orders;
-        link = world->link;
-        pthread_mutex_unlock(&world->lock);
+        link = take_orders(world, &orders);
         if (orders.resets != resets)
             reset(world);
         resets = orders.resets;
@@ -155,6 +176,14 @@ void world_link(struct world *world, struct robot_link *link)
 {
     pthread_mutex_lock(&world->lock);
     world->link = link;
+    pthread_mutex_unlock(&world->lock);
+}
+
+void world_follow(struct world *world, struct world *leader, unsigned number)
+{
+    pthread_mutex_lock(&world->lock);
+    world->leader = leader;
+    world->number = number;
     pthread_mutex_unlock(&world->lock);
 }
 

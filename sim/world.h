@@ -47,6 +47,12 @@ void world_destroy(struct world *world);
  */
 void world_link(struct world *world, struct robot_link *link);
 
+/*
+ * From the next step on the world takes the orders of `leader`, a little slower and turning a
+ * little more with each number, so that environments differ. Borrowed until destroyed.
+ */
+void world_follow(struct world *world, struct world *leader, unsigned number);
+
 /* Replaces the orders; they hold from the next step on. */
 void world_order(struct world *world, const struct world_orders *orders);
 
