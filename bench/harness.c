@@ -302,6 +302,8 @@ static void fill_result(const struct run *run, const struct record *record,
     };
     snprintf(result->metric, sizeof(result->metric), "%s", metric->name);
     snprintf(result->unit, sizeof(result->unit), "%s", metric->unit);
+    snprintf(result->figure, sizeof(result->figure), "%s",
+             run->bench_case->figures[metric->figure]);
     if (metric->yardstick)
         snprintf(result->yardstick, sizeof(result->yardstick), "%s",
                  run->bench_case->figures[metric->yardstick]);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "bench/cases.h"
 #include "bench/compare.h"
+#include "bench/report.h"
 #include "bench/table.h"
 
 struct options {
@@ -24,18 +25,29 @@ struct options {
     bool json;
     bool must_meet;      /* --assert */
     const char *compare; /* a file of older records; NULL: none */
+    const char *report;  /* a folder for the page; NULL: none */
     const char **names;  /* cases to run */
     unsigned name_count; /* 0: all */
     bool done;           /* --help or --list was all that was asked */
 };
 
-enum flag { FLAG_JSON = 1, FLAG_QUICK, FLAG_ASSERT, FLAG_COMPARE, FLAG_SEED, FLAG_LIST, FLAG_HELP };
+enum flag {
+    FLAG_JSON = 1,
+    FLAG_QUICK,
+    FLAG_ASSERT,
+    FLAG_COMPARE,
+    FLAG_REPORT,
+    FLAG_SEED,
+    FLAG_LIST,
+    FLAG_HELP
+};
 
 static const struct option flags[] = {
     {"json", no_argument, NULL, FLAG_JSON},
     {"quick", no_argument, NULL, FLAG_QUICK},
     {"assert", no_argument, NULL, FLAG_ASSERT},
     {"compare", required_argument, NULL, FLAG_COMPARE},
+    {"report", required_argument, NULL, FLAG_REPORT},
     {"seed", required_argument, NULL, FLAG_SEED},
     {"list", no_argument, NULL, FLAG_LIST},
     {"help", no_argument, NULL, FLAG_HELP},
@@ -51,6 +63,7 @@ static const char help[] =
     "  --assert          exit with 1 when a target is missed\n"
     "  --compare FILE    say what changed since FILE, made with --json; exit with 1 when\n"
     "                    something became worse by more than the noise\n"
+    "  --report DIR      writes DIR/index.html, one page with plots, and DIR/results.json\n"
     "  --seed N          repeats the random parts of a run; the seed is printed each time\n"
     "  --list            names the cases and their metrics\n"
     "\n"
@@ -104,6 +117,9 @@ static bool take_flag(enum flag flag, const char *value, struct options *options
         return true;
     case FLAG_COMPARE:
         options->compare = value;
+        return true;
+    case FLAG_REPORT:
+        options->report = value;
         return true;
     case FLAG_SEED:
         if (take_seed(value, &options->bench.seed))
@@ -209,7 +225,8 @@ static bool judge(const struct options *options, const struct record *record)
     return failed == 0 && (missed == 0 || !options->must_meet);
 }
 
-static bool run_case(const struct options *options, const struct bench_case *bench_case)
+static bool run_case(const struct options *options, const struct bench_case *bench_case,
+                     struct report *report)
 {
     static struct record record;
     static struct record older;
@@ -220,6 +237,8 @@ static bool run_case(const struct options *options, const struct bench_case *ben
     int error = bench_run(bench_case, &options->bench, &record);
     if (error == 0 && options->json)
         error = record_write(&record, stdout);
+    if (error == 0 && report)
+        error = report_add(report, &record);
     if (error < 0) {
         log_error("case '%s' did not end: %s", bench_case->name, strerror(-error));
         return false;
@@ -236,19 +255,31 @@ static bool run_case(const struct options *options, const struct bench_case *ben
     return fine;
 }
 
+static bool run_cases(const struct options *options)
+{
+    struct report *report = NULL;
+    bool fine = true;
+
+    int error = options->report ? report_open(options->report, &report) : 0;
+    for (size_t i = 0; i < BENCH_CASE_COUNT && error == 0; i++) {
+        if (is_wanted(options, bench_cases[i]))
+            fine = run_case(options, bench_cases[i], report) && fine;
+    }
+    if (error == 0)
+        error = report_close(report);
+    if (error < 0)
+        log_error("the report in %s cannot be written: %s", options->report, strerror(-error));
+    else if (options->report)
+        fprintf(stderr, "The report: %s/index.html\n", options->report);
+    return fine && error == 0;
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {.bench.seed = (uint64_t)clock_wall_ns()};
-    bool fine = true;
 
     log_init("simcast-bench", LOG_LEVEL_WARNING);
     if (!parse(argc, argv, &options))
         return EX_CONFIG;
-    if (options.done)
-        return 0;
-    for (size_t i = 0; i < BENCH_CASE_COUNT; i++) {
-        if (is_wanted(&options, bench_cases[i]))
-            fine = run_case(&options, bench_cases[i]) && fine;
-    }
-    return fine ? 0 : 1;
+    return options.done || run_cases(&options) ? 0 : 1;
 }

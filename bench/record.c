@@ -50,15 +50,15 @@ static json_t *result_to_json(const struct record_result *result)
 {
     bool judged = !isnan(result->target) && !isnan(result->value);
 
-    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:b}", "metric",
-                     result->metric, "value", number_or_null(result->value), "unit", result->unit,
-                     "yardstick", text_or_null(result->yardstick), "ratio",
-                     number_or_null(result->ratio), "target", number_or_null(result->target),
-                     "better", result->better == RECORD_LOWER ? "lower" : "higher", "pass",
-                     judged ? json_boolean(result->pass) : json_null(), "skipped",
-                     text_or_null(result->skipped), "spread", number_or_null(result->spread),
-                     "percentiles", percentiles_to_json(&result->percentiles), "failed",
-                     result->failed);
+    return json_pack(
+        "{s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:b}", "metric",
+        result->metric, "figure", result->figure, "value", number_or_null(result->value), "unit",
+        result->unit, "yardstick", text_or_null(result->yardstick), "ratio",
+        number_or_null(result->ratio), "target", number_or_null(result->target), "better",
+        result->better == RECORD_LOWER ? "lower" : "higher", "pass",
+        judged ? json_boolean(result->pass) : json_null(), "skipped", text_or_null(result->skipped),
+        "spread", number_or_null(result->spread), "percentiles",
+        percentiles_to_json(&result->percentiles), "failed", result->failed);
 }
 
 static json_t *machine_to_json(const struct machine *machine)
@@ -127,6 +127,7 @@ static bool read_result(const json_t *object, struct record_result *ret_result)
 
     read_text(object, "metric", result.metric, sizeof(result.metric));
     read_text(object, "unit", result.unit, sizeof(result.unit));
+    read_text(object, "figure", result.figure, sizeof(result.figure));
     read_text(object, "yardstick", result.yardstick, sizeof(result.yardstick));
     read_text(object, "skipped", result.skipped, sizeof(result.skipped));
     read_text(object, "better", better, sizeof(better));

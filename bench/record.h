@@ -34,6 +34,7 @@ struct record_percentiles {
 struct record_result {
     char metric[RECORD_NAME_BYTES];
     char unit[RECORD_UNIT_BYTES];
+    char figure[RECORD_NAME_BYTES];    /* what was measured, for people */
     char yardstick[RECORD_NAME_BYTES]; /* what `ratio` divides by */
     char skipped[RECORD_REASON_BYTES]; /* why there is no value */
     double value;                      /* median over the rounds; the ratio itself where the

@@ -7,6 +7,7 @@ import { closeBrowser } from './browser.mjs';
 import { runAll } from './harness.mjs';
 import './modules_test.mjs';
 import './operator_test.mjs';
+import './report_test.mjs';
 import './stack_test.mjs';
 
 const failed = await runAll(process.argv[2] ?? '');
