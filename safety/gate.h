@@ -11,6 +11,11 @@
  *
  * It starts in HOLD. An event that it does not know counts as a stop.
  *
+ * An epoch is a stretch of time in which a command still means what its sender meant. It ends when
+ * the bus was away, when the operator changes or is gone, at a switch of the encoder, and with each
+ * stop: a command of an older epoch is refused. The transport counts the epochs, the simulator
+ * follows its count.
+ *
  * Source: docs/safety.md. Thread: the owner's. Cost: nanoseconds.
  */
 #ifndef SIMCAST_SAFETY_GATE_H
@@ -32,6 +37,24 @@ enum gate_reason {
     GATE_REASON_EXPIRED,     /* a command is older than its ttl */
     GATE_REASON_UNKNOWN_EVENT,
     GATE_REASON_PICTURE_FROZEN, /* the sender of a command sees an old picture, or none any more */
+    GATE_REASON_NO_BUS,         /* commands cannot reach the robot */
+    GATE_REASON_STALE_EPOCH,    /* a command of an epoch that has ended */
+    GATE_REASON_NOT_OPERATOR,   /* its sender may only watch, or another operator holds the lease */
+    GATE_REASON_DEADMAN,        /* the deadman is not held, or no longer */
+};
+
+/* Who sent a command. With a lease in use, clients are viewers or operators. */
+enum gate_role {
+    GATE_ROLE_NONE, /* a client whose role is not known */
+    GATE_ROLE_VIEWER,
+    GATE_ROLE_OPERATOR,
+    GATE_ROLE_BUS, /* it came by the bus: whose permissions are the bus's matter */
+};
+
+enum gate_deadman {
+    GATE_DEADMAN_ABSENT, /* its sender has none */
+    GATE_DEADMAN_RELEASED,
+    GATE_DEADMAN_HELD,
 };
 
 /* "Older than" and "for this long" are strict: exactly the limit is still fresh. */
@@ -43,19 +66,24 @@ struct gate_config {
                                * when the newest frame came at most this long after the change */
     int64_t command_hold_ns;  /* no fresh set_cmd_vel for this long: HOLD; 0: not watched */
     int64_t command_estop_ns; /* for this long: ESTOP */
+    int64_t deadman_ns;       /* motion passes only when it says that the deadman is held, which
+                               * holds the gate open for this long; 0: no deadman is asked for */
     bool check_cmd_seq;       /* refuse motion whose cmd_seq is not newer */
+    bool lease;               /* clients command only as the operator who holds the lease */
+    bool follows;             /* take epochs from the events; false: count them */
 };
 
 /* Layer 2 as wire.md gives it: 1 s, 5 s, 2 s. */
 extern const struct gate_config gate_config_transport;
-/* Layer 3 as wire.md gives it: 200 ms, 2 s, cmd_seq checked. */
+/* Layer 3 as wire.md gives it: 200 ms, 2 s, cmd_seq checked; follows the transport's epochs. */
 extern const struct gate_config gate_config_simulator;
 
-/* Embed it. The first three may be read by its owner; the rest belongs to gate.c. */
+/* Embed it. The first four may be read by its owner; the rest belongs to gate.c. */
 struct gate {
     enum gate_mode mode;
     enum gate_reason reason; /* why not ARMED; of an ESTOP, what latched it */
     int64_t since_ns;        /* when mode or reason last changed */
+    uint64_t epoch;          /* from 1, or 0 while none is known; only grows */
 
     int64_t last_ns; /* newest `now_ns` ever given: time never runs backwards in here */
 
@@ -75,6 +103,11 @@ struct gate {
     bool seen_cmd_seq;
     int64_t velocity_ns; /* newest set_cmd_vel that passed */
     uint64_t cmd_seq;    /* newest that passed */
+
+    bool bus_away;
+    uint64_t holder; /* of the lease; 0: nobody */
+    bool deadman_held;
+    int64_t deadman_ns; /* newest motion that said so */
 };
 
 enum gate_event_kind {
@@ -88,18 +121,31 @@ enum gate_event_kind {
     GATE_EVENT_PEER_HOLD,    /* layer 3 received the transport gate's hold */
     GATE_EVENT_PEER_GATED,   /* layer 3 heard video_gate {gated:true} */
     GATE_EVENT_PEER_UNGATED, /* layer 3 heard video_gate {gated:false} */
+    GATE_EVENT_BUS_DOWN,
+    GATE_EVENT_BUS_UP, /* after BUS_DOWN: reconnected. A repeat changes nothing */
+    GATE_EVENT_LEASE,  /* `sender` holds the lease from now on; 0: nobody */
+    GATE_EVENT_GONE,   /* a client that commanded is gone */
+    GATE_EVENT_EPOCH,  /* the count is at least at `epoch` */
 };
 
 struct gate_event {
     enum gate_event_kind kind;
-    bool codec_changed;     /* FRAME */
-    bool is_velocity;       /* MOTION: set_cmd_vel */
-    bool has_cmd_seq;       /* MOTION */
-    uint64_t cmd_seq;       /* MOTION */
-    int64_t age_ns;         /* MOTION: since its sender sent it; 0: just now or unknown */
-    int64_t ttl_ns;         /* MOTION; 0: no limit */
-    bool tells_display;     /* MOTION: its sender tells which frames it displays */
-    int64_t picture_age_ns; /* MOTION, tells_display: since the newest of them came here */
+    bool codec_changed;        /* FRAME: the first one of another codec, encoder or source */
+    bool is_velocity;          /* MOTION: set_cmd_vel */
+    bool has_cmd_seq;          /* MOTION */
+    uint64_t cmd_seq;          /* MOTION */
+    int64_t age_ns;            /* MOTION: since its sender sent it; 0: just now or unknown */
+    int64_t ttl_ns;            /* MOTION; 0: no limit */
+    bool tells_display;        /* MOTION: its sender tells which frames it displays */
+    int64_t picture_age_ns;    /* MOTION, tells_display: since the newest of them came here */
+    enum gate_deadman deadman; /* MOTION */
+    enum gate_role role;       /* MOTION, ESTOP_CLEAR */
+    uint64_t sender;           /* MOTION, ESTOP_CLEAR, LEASE: one client's number, from 1 */
+    /*
+     * MOTION, ESTOP_CLEAR: that its sender knew, or with `follows` that the transport passed it in;
+     * ESTOP, PEER_*, with `follows`: the transport's. 0: unknown, so the one that lasts.
+     */
+    uint64_t epoch;
 };
 
 struct gate_actions {
@@ -109,6 +155,7 @@ struct gate_actions {
     bool publish_estop;       /* the gate itself latched ESTOP: tell the robot, once, now. Not set
                                * for an ESTOP event, which passes and so tells the robot itself */
     bool changed;             /* mode or reason changed */
+    bool epoch_ended;         /* gate.epoch has grown: what waits of older ones is void */
 };
 
 void gate_init(struct gate *gate, int64_t now_ns);

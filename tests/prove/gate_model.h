@@ -14,8 +14,14 @@
 
 #include "safety/gate.h"
 
+/* Which gate. */
+struct gate_kind {
+    bool video;  /* layer 2; else layer 3 */
+    bool strict; /* with a deadman of 300 ms, and at layer 2 with a lease */
+};
+
 struct model {
-    bool video; /* which layer */
+    struct gate_kind kind;
     bool stopped;
     bool watched;
     bool frame_since_watched;
@@ -24,6 +30,10 @@ struct model {
     bool told_to_hold;
     bool has_seq;
     uint64_t seq;
+    uint64_t epoch;
+    uint64_t holder;
+    bool bus_away;
+    int64_t held; /* the deadman: when last, -1 released */
     int64_t now;
     int64_t watched_since;
     int64_t frame;    /* newest ever, -1 none */
@@ -31,8 +41,8 @@ struct model {
     int64_t velocity; /* -1: timers rest */
 };
 
-/* `video`: layer 2, with the limits of docs/safety.md; otherwise layer 3. */
-void model_init(struct model *m, bool video, int64_t now);
+/* With the limits of docs/safety.md. */
+void model_init(struct model *m, struct gate_kind kind, int64_t now);
 
 /* Lets time pass and applies the event; returns whether the event's command passes. */
 bool model_step(struct model *m, const struct gate_event *event, int64_t at);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """./run prove gate: long random walks, and mutants of the gate that the tests must kill.
 
-A mutant is safety/gate.c with one small mistake. It is built with the very objects of the gate's
-test and of its random walks, and counts as killed when one of them fails. A mutant that lives
+A mutant is safety/gate.c or limits.c with one small mistake. It is built with the very objects of
+their tests and of the random walks, and counts as killed when one of them fails. A mutant that lives
 shows a promise that no test would notice to be broken.
 """
 import concurrent.futures
@@ -17,6 +17,7 @@ from gate_mutants import MUTANTS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MUTANT_EVENTS = 200_000
+TESTS = {"safety/gate.c": ["test_gate", "test_gate_epochs"], "safety/limits.c": ["test_limits"]}
 FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-w", f"-I{ROOT}"]
 
 
@@ -39,55 +40,73 @@ def compile_c(source, target):
     subprocess.run(["gcc", *FLAGS, "-c", source, "-o", target], check=True)
 
 
-def mutate(text, old, new):
+def mutate(source, text, old, new):
     if text.count(old) != 1:
         sys.exit(f"prove: a mutant's original text stands {text.count(old)} times in "
-                 f"safety/gate.c, not once; adapt tests/prove/gate_mutants.py:\n{old}")
+                 f"{source}, not once; adapt tests/prove/gate_mutants.py:\n{old}")
     return text.replace(old, new)
 
 
-def lives(folder, name, text, seed):
-    """Whether all tests pass with this gate."""
-    source = folder / f"{name}.c"
-    program = folder / name
-    source.write_text(text, encoding="utf-8")
-    compile_c(source, folder / f"{name}.o")
-    subprocess.run(["gcc", folder / f"{name}.o", *sorted((folder / "tests").glob("*.o")),
-                    "-lcheck", "-lsubunit", "-lm", "-lrt", "-lpthread", "-o", program], check=True)
+def lives(folder, name, source, text, seed):
+    """Whether all tests pass with this text in place of the source."""
+    mutant = folder / f"{name}.c"
+    mutant.write_text(text, encoding="utf-8")
+    compile_c(mutant, folder / f"{name}.o")
+    archive = [] if source == "safety/gate.c" else [folder / "support" / "gate.a"]
     environment = {**os.environ, "CK_FORK": "no", "SIMCAST_SEED": str(seed),
                    "SIMCAST_TEST_EVENTS": str(MUTANT_EVENTS)}
-    try:
-        done = subprocess.run([program], env=environment, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, timeout=60, check=False)
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+    for test in TESTS[source]:
+        program = folder / f"{name}-{test}"
+        subprocess.run(["gcc", folder / f"{name}.o", folder / "tests" / f"{test}.o",
+                        *sorted((folder / "support").glob("*.o")), *archive,
+                        "-lcheck", "-lsubunit", "-lm", "-lrt", "-lpthread", "-o", program],
+                       check=True)
+        try:
+            done = subprocess.run([program], env=environment, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL, timeout=60, check=False)
+        except subprocess.TimeoutExpired:
+            return False
+        if done.returncode != 0:
+            return False
+    return True
+
+
+def compile_tests(folder):
+    (folder / "tests").mkdir()
+    (folder / "support").mkdir()
+    for test in sum(TESTS.values(), []):
+        compile_c(ROOT / "tests" / f"{test}.c", folder / "tests" / f"{test}.o")
+    for source in ("tests/prove/gate_model.c", "tests/prove/gate_walk.c", "base/clock.c"):
+        compile_c(ROOT / source, folder / "support" / (pathlib.Path(source).stem + ".o"))
+    # The walks need a gate even where the limits are what is tried.
+    compile_c(ROOT / "safety/gate.c", folder / "gate.o")
+    subprocess.run(["ar", "rcs", folder / "support" / "gate.a", folder / "gate.o"], check=True)
 
 
 def surviving_mutants(seed):
-    gate = (ROOT / "safety" / "gate.c").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="simcast-mutants-") as name:
         folder = pathlib.Path(name)
-        (folder / "tests").mkdir()
-        for source in ("tests/test_gate.c", "tests/prove/gate_model.c", "tests/prove/gate_walk.c",
-                       "base/clock.c"):
-            compile_c(ROOT / source, folder / "tests" / (pathlib.Path(source).stem + ".o"))
-        if not lives(folder, "original", gate, seed):
-            sys.exit("prove: the tests fail with the gate as it is; run tests/test_gate first")
-        texts = {name: mutate(gate, old, new) for name, (old, new) in MUTANTS.items()}
+        compile_tests(folder)
+        jobs = []
+        for source, mutants in MUTANTS.items():
+            text = (ROOT / source).read_text(encoding="utf-8")
+            if not lives(folder, "original", source, text, seed):
+                sys.exit(f"prove: the tests fail with {source} as it is; run {TESTS[source][0]} first")
+            jobs += [(folder, mutant, source, mutate(source, text, old, new), seed)
+                     for mutant, (old, new) in mutants.items()]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            alive = pool.map(lambda item: lives(folder, item[0], item[1], seed), texts.items())
-            return [name for name, lived in zip(texts, alive) if lived]
+            alive = pool.map(lambda job: lives(*job), jobs)
+            return len(jobs), [job[1] for job, lived in zip(jobs, alive) if lived]
 
 
 def prove(build, events, seed):
     print(f"seed {seed}", file=sys.stderr)
     total = walk(build, events, seed)
-    survivors = surviving_mutants(seed)
+    mutants, survivors = surviving_mutants(seed)
     for name in survivors:
         print(f"prove: no test noticed the mutant {name}", file=sys.stderr)
     result = {"events": total.pop("events"), "violations": total.pop("violations"),
-              "mutants": len(MUTANTS), "mutants_killed": len(MUTANTS) - len(survivors),
+              "mutants": mutants, "mutants_killed": mutants - len(survivors),
               "seed": seed, **total}
     proved = result["events"] == events and result["violations"] == 0 and not survivors
     return proved, result

@@ -4,8 +4,6 @@
 
 #include <stddef.h>
 
-#include "tests/prove/gate_model.h"
-
 #define MS INT64_C(1000000)
 #define S (1000 * MS)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -34,7 +32,7 @@ static uint32_t dice_below(uint64_t *dice, uint32_t limit)
 /* Mostly small steps; often exactly at a limit or 1 ns beside it; at times back, or far ahead. */
 static int64_t random_wait_ns(uint64_t *dice)
 {
-    static const int64_t limits[] = {200 * MS, 1 * S, 2 * S, 5 * S, 7 * S};
+    static const int64_t limits[] = {200 * MS, 300 * MS, 1 * S, 2 * S, 5 * S, 7 * S};
     uint64_t roll = dice_roll(dice);
     uint32_t amount = (uint32_t)(roll >> 32);
 
@@ -58,11 +56,12 @@ static enum gate_event_kind random_kind(uint64_t *dice)
         GATE_EVENT_TICK,         GATE_EVENT_TICK,   GATE_EVENT_FRAME,       GATE_EVENT_FRAME,
         GATE_EVENT_FRAME,        GATE_EVENT_MOTION, GATE_EVENT_MOTION,      GATE_EVENT_MOTION,
         GATE_EVENT_MOTION,       GATE_EVENT_MOTION, GATE_EVENT_ESTOP_CLEAR, GATE_EVENT_ESTOP_CLEAR,
-        GATE_EVENT_PEER_UNGATED,
+        GATE_EVENT_PEER_UNGATED, GATE_EVENT_BUS_UP,
     };
     static const enum gate_event_kind rare[] = {
         GATE_EVENT_WANTED,    GATE_EVENT_WANTED,     GATE_EVENT_UNWANTED,      GATE_EVENT_ESTOP,
-        GATE_EVENT_PEER_HOLD, GATE_EVENT_PEER_GATED, (enum gate_event_kind)99,
+        GATE_EVENT_PEER_HOLD, GATE_EVENT_PEER_GATED, GATE_EVENT_BUS_DOWN,      GATE_EVENT_LEASE,
+        GATE_EVENT_GONE,      GATE_EVENT_EPOCH,      (enum gate_event_kind)99,
     };
     uint64_t roll = dice_roll(dice);
     uint32_t choice = (uint32_t)(roll >> 32);
@@ -70,11 +69,31 @@ static enum gate_event_kind random_kind(uint64_t *dice)
     return roll & 7 ? often[below(choice, COUNT(often))] : rare[below(choice, COUNT(rare))];
 }
 
-static struct gate_event random_event(uint64_t *dice, bool video)
+/* Mostly the one that lasts, at times one beside it or none. */
+static uint64_t random_epoch(uint32_t bits, uint64_t epoch)
+{
+    if ((bits & 7) > 1)
+        return epoch;
+    return bits & 8 && epoch > 0 ? epoch + (bits >> 4) % 3 - 1 : bits >> 31;
+}
+
+/* Who sends it, in which epoch, and how he holds the deadman. */
+static void sign(struct gate_event *event, uint64_t *dice, const struct gate *gate)
+{
+    uint64_t roll = dice_roll(dice);
+
+    event->sender = (roll >> 8) & 7 ? gate->holder : (roll >> 11) & 3;
+    event->role = roll & 3 ? GATE_ROLE_OPERATOR : (enum gate_role)((roll >> 2) & 3);
+    event->deadman = roll & 48 ? GATE_DEADMAN_HELD : (enum gate_deadman)(roll >> 6 & 1);
+    event->epoch = random_epoch((uint32_t)(roll >> 32), gate->epoch);
+}
+
+static struct gate_event random_event(uint64_t *dice, bool video, const struct gate *gate)
 {
     struct gate_event event = {.kind = random_kind(dice)};
     uint64_t roll = dice_roll(dice);
 
+    sign(&event, dice, gate);
     /* Layer 2 has no peer above it. */
     if (video && event.kind >= GATE_EVENT_PEER_HOLD && event.kind <= GATE_EVENT_PEER_GATED)
         event.kind = GATE_EVENT_WANTED;
@@ -94,12 +113,20 @@ static struct gate_event random_event(uint64_t *dice, bool video)
 
 /* What must hold whatever the model says. */
 static const char *broken_promise(const struct gate *gate, const struct gate_event *event,
-                                  struct gate_actions actions, enum gate_mode before)
+                                  struct gate_actions actions, const struct gate *gate_before)
 {
+    enum gate_mode before = gate_before->mode;
     bool motion = event->kind == GATE_EVENT_MOTION;
     bool stop = event->kind == GATE_EVENT_ESTOP;
     bool latched = before != GATE_ESTOP && gate->mode == GATE_ESTOP;
+    bool old = event->epoch > 0 && event->epoch < gate_before->epoch;
 
+    if (gate->epoch < gate_before->epoch)
+        return "the epochs ran backwards";
+    if (actions.epoch_ended != (gate->epoch != gate_before->epoch))
+        return "epoch_ended does not tell that the epoch ended";
+    if (actions.pass && old && !stop)
+        return "a command of an older epoch passed";
     if (motion && actions.pass && gate->mode != GATE_ARMED)
         return "motion passed while not ARMED";
     if (stop && !(actions.pass && gate->mode == GATE_ESTOP))
@@ -126,27 +153,32 @@ static const char *disagreement(const struct gate *gate, struct gate_actions act
         return "the model decided otherwise on ESTOP";
     if ((gate->mode == GATE_ARMED) != model_open(model))
         return "the model decided otherwise on ARMED";
+    if (gate->epoch != model->epoch)
+        return "the model counted the epochs otherwise";
     return NULL;
 }
 
-const char *gate_walk(bool video, uint64_t seed, uint64_t events, struct gate_walk_tally *tally)
+const char *gate_walk(struct gate_kind kind, uint64_t seed, uint64_t events,
+                      struct gate_walk_tally *tally)
 {
-    const struct gate_config *config = video ? &gate_config_transport : &gate_config_simulator;
+    struct gate_config config = kind.video ? gate_config_transport : gate_config_simulator;
     uint64_t dice = seed;
     struct model model;
     struct gate gate;
     int64_t at = 0;
 
-    model_init(&model, video, at);
+    config.deadman_ns = kind.strict ? 300 * MS : 0;
+    config.lease = kind.strict && kind.video;
+    model_init(&model, kind, at);
     gate_init(&gate, at);
     for (uint64_t i = 0; i < events; i++) {
-        struct gate_event event = random_event(&dice, video);
-        enum gate_mode before = gate.mode;
+        struct gate_event event = random_event(&dice, kind.video, &gate);
+        struct gate before = gate;
 
         at += random_wait_ns(&dice);
         bool passes = model_step(&model, &event, at);
-        struct gate_actions actions = gate_step(&gate, config, &event, at);
-        const char *fault = broken_promise(&gate, &event, actions, before);
+        struct gate_actions actions = gate_step(&gate, &config, &event, at);
+        const char *fault = broken_promise(&gate, &event, actions, &before);
         if (!fault)
             fault = disagreement(&gate, actions, &model, passes);
         tally->events++;
@@ -156,7 +188,8 @@ const char *gate_walk(bool video, uint64_t seed, uint64_t events, struct gate_wa
         tally->refused += event.kind == GATE_EVENT_MOTION && !actions.pass;
         tally->holds += actions.publish_hold;
         tally->estops += actions.publish_estop;
-        tally->cleared += before == GATE_ESTOP && gate.mode != GATE_ESTOP;
+        tally->cleared += before.mode == GATE_ESTOP && gate.mode != GATE_ESTOP;
+        tally->epochs += actions.epoch_ended;
     }
     return NULL;
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "safety/gate.h"
+#include "tests/prove/gate_model.h"
 
 /* What happened; a walk that never opens or never closes the gate proves nothing. */
 struct gate_walk_tally {
@@ -22,12 +23,14 @@ struct gate_walk_tally {
     uint64_t holds;
     uint64_t estops; /* the gate's own */
     uint64_t cleared;
+    uint64_t epochs; /* that ended */
 };
 
 /*
- * Walks `events` events from a fresh gate of layer 2 (`video`) or 3 and adds to `tally`. Returns
- * NULL, or what the gate did wrong at event number tally->events, where the walk ended.
+ * Walks `events` events from a fresh gate of that kind and adds to `tally`. Returns NULL, or what
+ * the gate did wrong at event number tally->events, where the walk ended.
  */
-const char *gate_walk(bool video, uint64_t seed, uint64_t events, struct gate_walk_tally *tally);
+const char *gate_walk(struct gate_kind kind, uint64_t seed, uint64_t events,
+                      struct gate_walk_tally *tally);
 
 #endif

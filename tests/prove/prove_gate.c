@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * prove_gate EVENTS SEED: walks the gate beside its model, in walks of a million events that
- * alternate between the layers and each start anew. Prints one JSON object, and each violation
- * on stderr. Exits 1 when there is one, 2 on wrong arguments.
+ * alternate between the layers, without and with deadman and lease, and each start anew. Prints one
+ * JSON object, and each violation on stderr. Exits 1 when there is one, 2 on wrong arguments.
  *
  * One thread: run several with different seeds.
  */
@@ -40,21 +40,22 @@ int main(int argc, char **argv)
     while (events > 0) {
         uint64_t walk = events < WALK_EVENTS ? events : WALK_EVENTS;
         uint64_t before = tally.events;
-        bool video = walks % 2 == 0;
-        const char *fault = gate_walk(video, seed + walks, walk, &tally);
+        struct gate_kind kind = {.video = walks % 2 == 0, .strict = walks % 4 >= 2};
+        const char *fault = gate_walk(kind, seed + walks, walk, &tally);
 
         if (fault) {
             violations++;
-            fprintf(stderr, "layer %d, seed %" PRIu64 ", event %" PRIu64 ": %s\n", video ? 2 : 3,
-                    seed + walks, tally.events - before, fault);
+            fprintf(stderr, "layer %d%s, seed %" PRIu64 ", event %" PRIu64 ": %s\n",
+                    kind.video ? 2 : 3, kind.strict ? " strict" : "", seed + walks,
+                    tally.events - before, fault);
         }
         events -= walk;
         walks++;
     }
     printf("{\"events\":%" PRIu64 ",\"violations\":%" PRIu64 ",\"motion_passed\":%" PRIu64
            ",\"motion_refused\":%" PRIu64 ",\"holds\":%" PRIu64 ",\"estops\":%" PRIu64
-           ",\"clears\":%" PRIu64 "}\n",
+           ",\"clears\":%" PRIu64 ",\"epochs\":%" PRIu64 "}\n",
            tally.events, violations, tally.passed, tally.refused, tally.holds, tally.estops,
-           tally.cleared);
+           tally.cleared, tally.epochs);
     return violations > 0;
 }
