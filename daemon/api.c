@@ -29,18 +29,37 @@ void api_write_streams(FILE *file, const struct api_stream *stream)
           file);
 }
 
+static void write_subscriptions(FILE *file, const struct client *client)
+{
+    fputs(",\"streams\":[", file);
+    for (unsigned i = 0; i < client->subscription_count; i++) {
+        const struct subscription *subscription = client->subscriptions[i];
+        fprintf(file,
+                "%s{\"id\":%u,\"frames\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"missed\":%" PRIu64
+                ",\"in_step\":%s,\"paused\":%s}",
+                i > 0 ? "," : "", subscription->stream, subscription->frames,
+                subscription->frame_bytes, subscription->missed_total,
+                subscription->in_step ? "true" : "false", subscription->paused ? "true" : "false");
+    }
+    fputs("]", file);
+}
+
 static void write_client(FILE *file, const struct client *client, int64_t now_ns)
 {
+    struct client_totals totals;
+
+    client_totals(client, &totals);
     fprintf(
         file,
         "{\"id\":%" PRIu32
         ",\"kind\":\"%s\",\"role\":\"%s\",\"name\":\"%s\",\"address\":\"%s\",\"connected_s\":%" PRId64
         ",\"frames\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"missed\":%" PRIu64
-        ",\"in_step\":%s,\"queued\":%zu}",
+        ",\"in_step\":%s,\"queued\":%zu",
         client->id, http_stream_name(client->kind), auth_role_name(client->role), client->name,
-        client->address, (now_ns - client->connected_ns) / NS_PER_S, client->frames,
-        client->frame_bytes, client->missed_total, client->in_step ? "true" : "false",
-        client->outbox.count);
+        client->address, (now_ns - client->connected_ns) / NS_PER_S, totals.frames,
+        totals.frame_bytes, totals.missed, totals.in_step ? "true" : "false", client->outbox.count);
+    write_subscriptions(file, client);
+    fputs("}", file);
 }
 
 void api_write_clients(FILE *file, const struct fanout *fanout, int64_t now_ns)

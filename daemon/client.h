@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One connected viewer: decides which frames it gets and when.
+ * One connected viewer: who it is, what it watches (subscription.h), and the messages that wait for
+ * it.
  *
- * It starts on a keyframe, and only after its first message or a short delay, because a proxy in
- * front of some clients loses bytes that arrive together with the 101 answer. At most one frame
- * is in flight: while its socket holds a tail, frames pass it by. So it sees a gap in frame_seq
- * only right before a keyframe (every JPEG is one).
- *
- * A client over plain HTTP gets frames of one codec alone. It is hung up on when the codec changes,
- * after its one picture, and when no frame came in time.
+ * It is sent to only after its first message or a short delay, because a proxy in front of some
+ * clients loses bytes that arrive together with the 101 answer.
  *
  * Thread: the loop.
  */
@@ -23,34 +19,27 @@
 #include "daemon/counters.h"
 #include "daemon/http_stream.h"
 #include "daemon/outbox.h"
-#include "daemon/source.h"
+#include "daemon/subscription.h"
 #include "daemon/ws.h"
 
 #define CLIENT_ADDRESS_BYTES 64
+#define CLIENT_SUBSCRIPTIONS_MAX 16
 
 struct client {
     struct ws_peer *peer;
     enum client_kind kind;
-    bool ready;   /* may be sent to */
-    bool in_step; /* it has frame last_seq, so last_seq + 1 makes sense to it */
-    bool started; /* it ever got a frame */
-    bool ended;   /* it gets nothing more; its connection is being closed */
-    uint32_t id;  /* never used twice */
+    bool ready;                         /* may be sent to */
+    bool ended;                         /* it gets nothing more; its connection is being closed */
+    bool held;                          /* it gets nothing yet; see fanout_hold */
+    uint32_t id;                        /* never used twice */
+    size_t index;                       /* its place in the fan-out's list */
     char address[CLIENT_ADDRESS_BYTES]; /* for a person; "": unknown */
     int64_t connected_ns;
-    int64_t waiting_ns; /* since when it lacks a keyframe; 0: it does not */
-    uint64_t last_seq;
-    unsigned last_codec;
-    uint64_t missed;       /* frames that passed it by since the last one it got */
-    uint64_t frames;       /* it got, ever */
-    uint64_t frame_bytes;  /* their payloads' sum */
-    uint64_t missed_total; /* that it did not get, ever */
-    bool tells_display;    /* it ever told which frame it shows */
-    uint64_t displayed_seq;
-    int64_t displayed_ns; /* when that frame came here */
     struct outbox outbox;
-    size_t index; /* its place in the fan-out's list */
-    bool held;    /* it gets nothing yet; see fanout_hold */
+    unsigned subscription_count;
+    struct subscription *subscriptions[CLIENT_SUBSCRIPTIONS_MAX]; /* the audiences' */
+    bool tells_display;                                           /* it ever told what it shows */
+    int64_t displayed_ns; /* when the newest frame that it showed came here; 0: unknown */
     /* access.c's: */
     enum auth_role role; /* AUTH_NONE: no tokens are in use, or none was shown yet */
     char name[AUTH_NAME_BYTES];
@@ -62,14 +51,40 @@ struct client {
 /* Embed it. Errors: -ENOMEM. */
 int client_init(struct client *client, struct ws_peer *peer, enum client_kind kind,
                 size_t queue_messages);
+
+/* It watches nothing any more. */
 void client_fini(struct client *client);
+
+/* What it watches of this stream, or NULL. */
+struct subscription *client_subscription(const struct client *client, uint16_t stream);
+
+/* A subscription ends. For audience.c. */
+void client_forget(struct client *client, const struct subscription *subscription);
+
+/* Of all that it watches now, together. */
+struct client_totals {
+    uint64_t frames;      /* it got, ever */
+    uint64_t frame_bytes; /* their payloads' sum */
+    uint64_t missed;      /* that it did not get, ever */
+    bool in_step;         /* with all of it */
+};
+
+void client_totals(const struct client *client, struct client_totals *ret_totals);
 
 /* From now on it may be sent to; what was queued goes out. */
 void client_set_ready(struct client *client, int64_t now_ns, struct counters *counters);
 
-/* Offers a frame; the client takes it or counts it as missed. */
-void client_offer(struct client *client, const struct packet *packet, int64_t now_ns,
-                  struct counters *counters);
+/*
+ * It shows a frame of the default camera that came here at this time; 0: a frame that we do not
+ * know, or of another camera. What is older than the last is no news: that picture goes on ageing.
+ */
+void client_shows(struct client *client, int64_t arrived_ns);
+
+/* Whether it ever got a frame of what it watches. */
+bool client_started(const struct client *client);
+
+/* Of a client over plain HTTP: hangs up as soon as all was taken. */
+void client_end(struct client *client);
 
 /* Of a client over plain HTTP that still waits for its first frame: says so and hangs up. */
 void client_give_up(struct client *client);

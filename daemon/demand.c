@@ -18,6 +18,8 @@ static void request_keyframe(struct demand *demand, int64_t now_ns)
     demand->keyframe_ns = now_ns;
     demand->counters->keyframe_requests++;
     source_request_keyframe(demand->source);
+    if (demand->ring_only)
+        return;
     bus_publish(demand->bus, BUS_LANE_NORMAL,
                 &(struct bus_message){
                     .subject = command_subject(COMMAND_FORCE_IDR),
@@ -50,19 +52,32 @@ void demand_motion(struct demand *demand, int64_t now_ns)
     demand->motion_ns = now_ns;
 }
 
-bool demand_update(struct demand *demand, int64_t now_ns)
+void demand_renditions(struct demand *demand, bool watched)
 {
-    bool wanted = fanout_clients(demand->fanout) > 0 ||
+    demand->renditions_watched = watched;
+}
+
+static void update_wanted(struct demand *demand, int64_t now_ns)
+{
+    bool wanted = audience_watchers(demand->audience) > 0 ||
                   (demand->motion_ns > 0 && now_ns - demand->motion_ns < MOTION_WANTS_NS) ||
                   source_runs_free(demand->source);
+
+    if (wanted != demand->ring_wanted) {
+        demand->ring_wanted = wanted;
+        source_want(demand->source, wanted);
+        log_debug("stream %u is %s", demand->audience->stream, wanted ? "wanted" : "not wanted");
+    }
+}
+
+bool demand_update(struct demand *demand, int64_t now_ns)
+{
+    update_wanted(demand, now_ns);
+    bool wanted = demand->ring_wanted || demand->renditions_watched;
     bool changed = wanted != demand->wanted;
 
-    if (changed) {
-        demand->wanted = wanted;
-        source_want(demand->source, wanted);
-        log_debug("video is %s", wanted ? "wanted" : "not wanted");
-    }
-    if (fanout_waiting_ns(demand->fanout, now_ns) > demand->timeout_ns &&
+    demand->wanted = wanted;
+    if (audience_waiting_ns(demand->audience, now_ns) > demand->timeout_ns &&
         now_ns - demand->keyframe_ns > demand->timeout_ns)
         demand->keyframe_due = true;
     if (demand->keyframe_due && now_ns - demand->keyframe_ns >= demand->coalesce_ns)

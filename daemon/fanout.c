@@ -14,11 +14,8 @@ struct fanout {
     size_t count;
     size_t held; /* of these */
     size_t capacity;
-    size_t first; /* who is served first moves on by one per packet */
-    bool streaming;
-    uint64_t last_seq;
-    unsigned last_codec;
     uint32_t last_id;
+    struct audience audience; /* of the default stream */
 };
 
 int fanout_create(const struct fanout_config *config, struct fanout **ret_fanout)
@@ -28,6 +25,7 @@ int fanout_create(const struct fanout_config *config, struct fanout **ret_fanout
     if (!fanout)
         return -ENOMEM;
     fanout->config = *config;
+    audience_init(&fanout->audience, 0, config->counters);
     *ret_fanout = fanout;
     return 0;
 }
@@ -36,6 +34,7 @@ void fanout_destroy(struct fanout *fanout)
 {
     if (!fanout)
         return;
+    audience_fini(&fanout->audience);
     free(fanout->clients);
     free(fanout);
 }
@@ -53,15 +52,31 @@ static int make_room(struct fanout *fanout)
     return 0;
 }
 
+struct audience *fanout_audience(struct fanout *fanout)
+{
+    return &fanout->audience;
+}
+
 struct client *fanout_join(struct fanout *fanout, struct ws_peer *peer, enum client_kind kind,
                            int64_t now_ns)
+{
+    return fanout_join_audience(fanout, peer, kind, &fanout->audience, now_ns);
+}
+
+struct client *fanout_join_audience(struct fanout *fanout, struct ws_peer *peer,
+                                    enum client_kind kind, struct audience *audience,
+                                    int64_t now_ns)
 {
     struct client *client = malloc(sizeof(*client));
 
     if (!client)
         return NULL;
-    if (make_room(fanout) < 0 ||
-        client_init(client, peer, kind, fanout->config.queue_messages) < 0) {
+    if (client_init(client, peer, kind, fanout->config.queue_messages) < 0) {
+        free(client);
+        return NULL;
+    }
+    if (make_room(fanout) < 0 || (audience && audience_join(audience, client, now_ns, NULL) < 0)) {
+        client_fini(client);
         free(client);
         return NULL;
     }
@@ -92,6 +107,8 @@ void fanout_leave(struct fanout *fanout, struct client *client)
     fanout_admit(fanout, client);
     fanout->clients[client->index] = last;
     last->index = client->index;
+    while (client->subscription_count > 0)
+        audience_leave(client->subscriptions[client->subscription_count - 1]);
     client_fini(client);
     free(client);
 }
@@ -113,7 +130,7 @@ unsigned fanout_tick(struct fanout *fanout, int64_t now_ns)
         if (!client->ready && !client->held &&
             now_ns - client->connected_ns >= fanout->config.ready_delay_ns)
             ready += fanout_heard(fanout, client, now_ns);
-        if (client->kind > CLIENT_V2 && !client->started && !client->ended &&
+        if (client->kind > CLIENT_V2 && !client_started(client) && !client->ended &&
             now_ns - client->connected_ns >= fanout->config.patience_ns)
             client_give_up(client);
     }
@@ -122,22 +139,9 @@ unsigned fanout_tick(struct fanout *fanout, int64_t now_ns)
 
 bool fanout_packet(struct fanout *fanout, const struct packet *packet, int64_t now_ns)
 {
-    const struct video_header *header = &packet->video.header;
-    struct counters *counters = fanout->config.counters;
-    bool broke = !packet->keyframe && (!fanout->streaming || header->codec != fanout->last_codec ||
-                                       header->frame_seq != fanout->last_seq + 1);
-
-    fanout->streaming = true;
-    fanout->last_seq = header->frame_seq;
-    fanout->last_codec = header->codec;
-    counters->frames_broadcast++;
-    counters->frame_bytes += header->size;
-    for (size_t i = 0; i < fanout->count; i++) {
-        size_t at = (fanout->first + i) % fanout->count;
-        client_offer(fanout->clients[at], packet, now_ns, counters);
-    }
-    fanout->first++;
-    return broke && fanout_clients(fanout) > 0;
+    fanout->config.counters->frames_broadcast++;
+    fanout->config.counters->frame_bytes += packet->video.header.size;
+    return audience_packet(&fanout->audience, packet, now_ns);
 }
 
 void fanout_drained(struct fanout *fanout, struct client *client)
@@ -212,37 +216,17 @@ struct client *fanout_client(const struct fanout *fanout, unsigned at)
     return fanout->clients[at];
 }
 
+unsigned fanout_watchers(const struct fanout *fanout)
+{
+    return audience_watchers(&fanout->audience);
+}
+
 enum video_codec fanout_codec_needed(const struct fanout *fanout)
 {
-    enum video_codec needed = VIDEO_CODEC_NONE;
-
-    for (size_t i = 0; i < fanout->count; i++) {
-        enum video_codec codec = http_stream_codec(fanout->clients[i]->kind);
-        if (codec == VIDEO_CODEC_NONE || (i > 0 && codec != needed))
-            return VIDEO_CODEC_NONE;
-        needed = codec;
-    }
-    return needed;
+    return audience_codec_needed(&fanout->audience);
 }
 
 bool fanout_serves_http(const struct fanout *fanout)
 {
-    for (size_t i = 0; i < fanout->count; i++) {
-        if (fanout->clients[i]->kind > CLIENT_V2)
-            return true;
-    }
-    return false;
-}
-
-int64_t fanout_waiting_ns(const struct fanout *fanout, int64_t now_ns)
-{
-    int64_t longest = 0;
-
-    for (size_t i = 0; i < fanout->count; i++) {
-        const struct client *client = fanout->clients[i];
-        if (client->waiting_ns > 0 && now_ns - client->waiting_ns > longest &&
-            !ws_peer_busy(client->peer))
-            longest = now_ns - client->waiting_ns;
-    }
-    return longest;
+    return audience_serves_http(&fanout->audience);
 }

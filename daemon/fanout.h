@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All connected viewers. Each packet is offered to every one of them straight from the packet's
- * read-only memory; nothing is queued per client but small messages, so nobody's slowness costs
- * the others anything.
+ * All connected viewers, and the audience of the default stream, which a viewer joins unless it
+ * asks for another. Nothing is queued per client but small messages, so nobody's slowness costs the
+ * others anything.
  *
  * Thread: the loop.
  */
@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/audience.h"
 #include "daemon/client.h"
 
 struct fanout;
@@ -30,10 +31,20 @@ int fanout_create(const struct fanout_config *config, struct fanout **ret_fanout
 /* Takes NULL. All clients must have left. */
 void fanout_destroy(struct fanout *fanout);
 
-/* The new client belongs to the fan-out; NULL without memory. */
+/* The new client belongs to the fan-out and watches the default stream; NULL without memory. */
 struct client *fanout_join(struct fanout *fanout, struct ws_peer *peer, enum client_kind kind,
                            int64_t now_ns);
+
+/* The same, but it watches `audience`; NULL: nothing yet. */
+struct client *fanout_join_audience(struct fanout *fanout, struct ws_peer *peer,
+                                    enum client_kind kind, struct audience *audience,
+                                    int64_t now_ns);
+
+/* It leaves all that it watches. */
 void fanout_leave(struct fanout *fanout, struct client *client);
+
+/* Those who watch the default stream. Borrowed. */
+struct audience *fanout_audience(struct fanout *fanout);
 
 /* The client spoke. Returns whether this made it ready, so that it needs a keyframe. */
 bool fanout_heard(struct fanout *fanout, struct client *client, int64_t now_ns);
@@ -44,7 +55,7 @@ bool fanout_heard(struct fanout *fanout, struct client *client, int64_t now_ns);
  */
 unsigned fanout_tick(struct fanout *fanout, int64_t now_ns);
 
-/* Returns whether the stream broke off here, so that all need a keyframe. */
+/* A packet of the default stream; as audience_packet, and counted. */
 bool fanout_packet(struct fanout *fanout, const struct packet *packet, int64_t now_ns);
 
 void fanout_drained(struct fanout *fanout, struct client *client);
@@ -71,13 +82,9 @@ unsigned fanout_connections(const struct fanout *fanout);
 /* The client at a place, 0 to fanout_connections - 1; valid until the next join or leave. */
 struct client *fanout_client(const struct fanout *fanout, unsigned at);
 
-/* The one codec that all of them need; VIDEO_CODEC_NONE: they take any, or need different ones. */
+/* Of the default stream; see audience.h. */
+unsigned fanout_watchers(const struct fanout *fanout);
 enum video_codec fanout_codec_needed(const struct fanout *fanout);
-
-/* Whether somebody is served over plain HTTP. */
 bool fanout_serves_http(const struct fanout *fanout);
-
-/* How long a client that could take a keyframe has been waiting for one; 0: nobody waits. */
-int64_t fanout_waiting_ns(const struct fanout *fanout, int64_t now_ns);
 
 #endif

@@ -21,14 +21,7 @@
 #define BUS_MESSAGES_PER_TURN 256
 #define COUNTER_PERIOD_NS (100 * NS_PER_MS) /* against foreign motion */
 #define ACK_BYTES 512
-#define ARRIVALS 1024                     /* more than a second of frames, however fast they come */
 #define CODEC_PERIOD_NS (500 * NS_PER_MS) /* between requests for another codec */
-
-/* When a frame came here. */
-struct arrival {
-    uint64_t frame_seq;
-    int64_t ns; /* 0: none */
-};
 
 struct relay {
     struct relay_config config;
@@ -37,8 +30,8 @@ struct relay {
     unsigned last_codec;
     unsigned codec_before; /* what was encoded before we asked for another; NONE: we did not */
     int64_t codec_asked_ns;
-    struct arrival arrivals[ARRIVALS]; /* by frame_seq modulo their number */
-    int64_t countered_ns;              /* last zero velocity against foreign motion; 0: none */
+    struct arrivals arrivals;
+    int64_t countered_ns; /* last zero velocity against foreign motion; 0: none */
     enum bus_state bus_state;
     uint64_t bus_reconnects; /* of both lanes, as far as they were noticed */
     /* For frame.stats: the newest packet of this second, if any came from the ring. */
@@ -56,7 +49,7 @@ int relay_create(const struct relay_config *config, int64_t now_ns, struct relay
     relay->config = *config;
     relay->demand = (struct demand){
         .bus = config->bus,
-        .fanout = config->fanout,
+        .audience = fanout_audience(config->fanout),
         .source = config->source,
         .counters = config->counters,
         .coalesce_ns = config->keyframe_coalesce_ns,
@@ -104,7 +97,8 @@ static void match_codec(struct relay *relay, unsigned codec, int64_t now_ns)
 
 enum video_codec relay_fixed_codec(const struct relay *relay)
 {
-    bool fixed = fanout_clients(relay->config.fanout) > 0 || source_runs_free(relay->config.source);
+    bool fixed =
+        fanout_watchers(relay->config.fanout) > 0 || source_runs_free(relay->config.source);
 
     return fixed ? (enum video_codec)relay->last_codec : VIDEO_CODEC_NONE;
 }
@@ -255,24 +249,16 @@ static void client_command(struct relay *relay, struct client *client, const cha
                    : "the bus is away");
 }
 
-/*
- * Remembers when the frame that a client shows came here. One that is older than the last, or
- * that we do not know, is no news: the picture that it saw last goes on ageing.
- */
+/* Remembers when the frame that a client shows came here. */
 static int client_displays(struct relay *relay, struct client *client, const uint8_t *bytes,
                            size_t size)
 {
-    uint64_t frame_seq;
+    struct displayed displayed;
 
-    if (displayed_decode(bytes, size, &frame_seq) < 0)
+    if (displayed_decode(bytes, size, &displayed) < 0)
         return -EPROTO;
-    const struct arrival *arrival = &relay->arrivals[frame_seq % ARRIVALS];
-    bool known = arrival->ns > 0 && arrival->frame_seq == frame_seq;
-    if (known && (!client->tells_display || frame_seq > client->displayed_seq)) {
-        client->displayed_seq = frame_seq;
-        client->displayed_ns = arrival->ns;
-    }
-    client->tells_display = true;
+    const struct arrival *arrival = arrivals_find(&relay->arrivals, displayed.frame_seq);
+    client_shows(client, arrival ? arrival->ns : 0);
     return 0;
 }
 
@@ -364,7 +350,7 @@ void relay_packet(struct relay *relay, const struct packet *packet, bool broke, 
     if (packet->legacy)
         update_demand(relay, now_ns); /* the first one makes this source wanted */
     relay->last_codec = header->codec;
-    relay->arrivals[header->frame_seq % ARRIVALS] = (struct arrival){header->frame_seq, now_ns};
+    arrivals_add(&relay->arrivals, packet, now_ns);
     if (!packet->legacy)
         match_codec(relay, header->codec, now_ns);
     guard_step(&relay->guard, &event, now_ns);
@@ -428,6 +414,27 @@ void relay_second(struct relay *relay)
                     .payload = json,
                     .payload_bytes = strlen(json),
                 });
+}
+
+void relay_rendition(struct relay *relay, int64_t now_ns)
+{
+    step(relay, GATE_EVENT_FRAME, now_ns);
+}
+
+void relay_renditions_watched(struct relay *relay, bool watched, int64_t now_ns)
+{
+    demand_renditions(&relay->demand, watched);
+    update_demand(relay, now_ns);
+}
+
+const struct arrivals *relay_arrivals(const struct relay *relay)
+{
+    return &relay->arrivals;
+}
+
+bool relay_wanted(const struct relay *relay)
+{
+    return relay->demand.ring_wanted;
 }
 
 const struct gate *relay_gate(const struct relay *relay)

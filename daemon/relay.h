@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "bus/bus.h"
+#include "daemon/arrivals.h"
 #include "daemon/demand.h"
 #include "daemon/fanout.h"
 #include "daemon/guard.h"
@@ -69,6 +70,17 @@ void relay_bus_readable(struct relay *relay, int64_t now_ns);
 
 /* A packet passes. `broke`: fanout_packet said that the stream broke off before it. */
 void relay_packet(struct relay *relay, const struct packet *packet, bool broke, int64_t now_ns);
+
+/*
+ * Other renditions of the default camera: whether somebody watches one, and that a frame of one
+ * passes that is watched. What the operator sees counts, in whatever rendition.
+ */
+void relay_renditions_watched(struct relay *relay, bool watched, int64_t now_ns);
+void relay_rendition(struct relay *relay, int64_t now_ns);
+
+/* When the last frames of the default stream came, and whether it is wanted. */
+const struct arrivals *relay_arrivals(const struct relay *relay);
+bool relay_wanted(const struct relay *relay);
 
 /* Every 50 ms, and once a second. */
 void relay_tick(struct relay *relay, int64_t now_ns);

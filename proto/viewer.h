@@ -3,13 +3,22 @@
  * What the simcast viewer speaks beyond the compatible protocol. A client gets these messages
  * only when it asked for the WebSocket subprotocol "simcast.v2"; all others never see them.
  *
+ * A stream has a number: 0 is the default stream, the others are told by name (viewer_request.h).
+ *
  * FRAME_INFO, server to client, 72 bytes, right before each VIDEO message:
- *    0 u8 type 0x05 | 1 u8 version 1 | 2 u16 frames this client missed just before this one
- *    4 u32 zero | 8 u64 frame_seq | 16 i64 simulation time, ns
+ *    0 u8 type 0x05 | 1 u8 version 1 | 2 u16 frames of this stream that this client missed just
+ *      before this one | 4 u16 stream | 6 u16 zero | 8 u64 frame_seq | 16 i64 simulation time, ns
  *   24 i64[6] stage stamps, server CLOCK_MONOTONIC ns: rendered, published, encode begin,
  *      encode end, packet published, handed to this client's socket
  *
- * DISPLAYED, client to server, 16 bytes: 0 u8 type 0x07 | 1 zero[7] | 8 u64 frame_seq
+ * METADATA, server to client, right before FRAME_INFO, to who asked for it and when there is some:
+ *    0 u8 type 0x08 | 1 u8 version 1 | 2 u16 zero | 4 u16 stream | 6 u16 zero | 8 u64 frame_seq
+ *   16 what the simulator said about this frame (camera pose, ...), 1 to 1024 bytes as it wrote
+ * them
+ *
+ * DISPLAYED, client to server, 16 or 24 bytes: 0 u8 type 0x07 | 1 zero[3] | 4 u16 stream
+ *    6 u16 zero | 8 u64 frame_seq | 16 i64 when it was shown, server CLOCK_MONOTONIC ns; 0 or not
+ *      there: unknown
  *    The newest frame that the operator was shown; any client may send it, a few times a second.
  *    Who has sent one may drive only as long as the frames that it names are young.
  *
@@ -36,6 +45,11 @@
 
 #define DISPLAYED_MESSAGE_TYPE 0x07
 #define DISPLAYED_BYTES 16
+#define DISPLAYED_TIMED_BYTES 24
+
+#define METADATA_MESSAGE_TYPE 0x08
+#define METADATA_VERSION 1
+#define METADATA_HEADER_BYTES 16
 
 enum frame_stage {
     FRAME_STAGE_RENDERED,
@@ -49,6 +63,7 @@ enum frame_stage {
 
 struct frame_info {
     uint16_t missed;
+    uint16_t stream;
     uint64_t frame_seq;
     int64_t sim_time_ns;
     int64_t stamp_ns[FRAME_STAGE_COUNT]; /* 0: the stage is unknown */
@@ -63,7 +78,23 @@ int frame_info_decode(const uint8_t *message, size_t message_bytes, struct frame
 int clock_reply_encode(const uint8_t *request, size_t request_bytes, int64_t now_ns,
                        uint8_t reply[CLOCK_REPLY_BYTES]);
 
+struct displayed {
+    uint16_t stream;
+    uint64_t frame_seq;
+    int64_t shown_ns; /* 0: unknown. The client says so: check it before use */
+};
+
 /* Errors: -EPROTO wrong length or type. */
-int displayed_decode(const uint8_t *message, size_t message_bytes, uint64_t *ret_frame_seq);
+int displayed_decode(const uint8_t *message, size_t message_bytes, struct displayed *ret_displayed);
+
+struct metadata {
+    uint16_t stream;
+    uint64_t frame_seq;
+    const void *bytes;
+    size_t size;
+};
+
+/* Writes METADATA_HEADER_BYTES + size bytes; returns how many. */
+size_t metadata_encode(const struct metadata *metadata, uint8_t *message);
 
 #endif

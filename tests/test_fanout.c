@@ -375,16 +375,16 @@ END_TEST
 
 START_TEST(waiting_time_counts_who_could_take_a_keyframe)
 {
-    ck_assert_int_eq(fanout_waiting_ns(fanout, 100), 0);
+    ck_assert_int_eq(audience_waiting_ns(fanout_audience(fanout), 100), 0);
     join_ready(0, false);
-    ck_assert_int_eq(fanout_waiting_ns(fanout, 100), 98);
+    ck_assert_int_eq(audience_waiting_ns(fanout_audience(fanout), 100), 98);
     send(50, VIDEO_CODEC_H264, true);
-    ck_assert_int_eq(fanout_waiting_ns(fanout, 100), 0);
+    ck_assert_int_eq(audience_waiting_ns(fanout_audience(fanout), 100), 0);
     peers[0].busy = true;
     send(60, VIDEO_CODEC_H264, false);
-    ck_assert_int_eq(fanout_waiting_ns(fanout, 100), 0);
+    ck_assert_int_eq(audience_waiting_ns(fanout_audience(fanout), 100), 0);
     peers[0].busy = false;
-    ck_assert_int_eq(fanout_waiting_ns(fanout, 100), 40);
+    ck_assert_int_eq(audience_waiting_ns(fanout_audience(fanout), 100), 40);
 }
 END_TEST
 

@@ -44,7 +44,7 @@ END_TEST
 START_TEST(frame_info_goes_both_ways)
 {
     uint8_t message[FRAME_INFO_BYTES];
-    struct frame_info sent = {3, 1ULL << 40, -5, {1, 2, 3, 4, 5, INT64_MAX}};
+    struct frame_info sent = {3, 0x0201, 1ULL << 40, -5, {1, 2, 3, 4, 5, INT64_MAX}};
     struct frame_info got = {0};
 
     frame_info_encode(&sent, message);
@@ -70,15 +70,37 @@ START_TEST(the_clock_reply_repeats_the_question_and_adds_the_time)
 }
 END_TEST
 
-START_TEST(displayed_names_a_frame)
+START_TEST(displayed_names_a_frame_of_a_stream_and_perhaps_when)
 {
-    const uint8_t message[DISPLAYED_BYTES] = {7, 0, 0, 0, 0, 0, 0, 0, 1, 2};
-    uint64_t frame_seq = 0;
+    const uint8_t message[DISPLAYED_TIMED_BYTES] = {7, 0, 0, 0, 3, 1, 0, 0, 1, 2, 0, 0,
+                                                    0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 1};
+    struct displayed displayed = {.stream = 9};
 
-    ck_assert_int_eq(displayed_decode(message, sizeof(message), &frame_seq), 0);
-    ck_assert_uint_eq(frame_seq, 0x0201);
-    ck_assert_int_eq(displayed_decode(message, sizeof(message) - 1, &frame_seq), -EPROTO);
-    ck_assert_int_eq(displayed_decode(message + 8, 0, &frame_seq), -EPROTO);
+    ck_assert_int_eq(displayed_decode(message, DISPLAYED_TIMED_BYTES - 1, &displayed), -EPROTO);
+    ck_assert_int_eq(displayed_decode(message, DISPLAYED_BYTES - 1, &displayed), -EPROTO);
+    ck_assert_int_eq(displayed_decode(message + 8, 0, &displayed), -EPROTO);
+    ck_assert_int_eq(displayed_decode(message + 8, DISPLAYED_BYTES, &displayed), -EPROTO);
+    ck_assert_uint_eq(displayed.stream, 9);
+    ck_assert_int_eq(displayed_decode(message, DISPLAYED_BYTES, &displayed), 0);
+    ck_assert_uint_eq(displayed.frame_seq, 0x0201);
+    ck_assert_uint_eq(displayed.stream, 0x0103);
+    ck_assert_int_eq(displayed.shown_ns, 0);
+    ck_assert_int_eq(displayed_decode(message, DISPLAYED_TIMED_BYTES, &displayed), 0);
+    ck_assert_int_eq(displayed.shown_ns, 0x0100000000000005);
+}
+END_TEST
+
+START_TEST(metadata_says_of_which_frame_of_which_stream)
+{
+    const uint8_t expected[] = {8, 1, 0, 0, 2, 1, 0, 0, 4, 3, 0, 0, 0, 0, 0, 0, 'p', 'o', 's', 'e'};
+    uint8_t message[METADATA_HEADER_BYTES + 4];
+
+    ck_assert_uint_eq(
+        metadata_encode(
+            &(struct metadata){.stream = 0x0102, .frame_seq = 0x0304, .bytes = "pose", .size = 4},
+            message),
+        sizeof(expected));
+    ck_assert_mem_eq(message, expected, sizeof(expected));
 }
 END_TEST
 
@@ -91,7 +113,8 @@ int main(void)
     tcase_add_test(cases, telemetry_goes_both_ways_within_its_limits);
     tcase_add_test(cases, frame_info_goes_both_ways);
     tcase_add_test(cases, the_clock_reply_repeats_the_question_and_adds_the_time);
-    tcase_add_test(cases, displayed_names_a_frame);
+    tcase_add_test(cases, displayed_names_a_frame_of_a_stream_and_perhaps_when);
+    tcase_add_test(cases, metadata_says_of_which_frame_of_which_stream);
     suite_add_tcase(suite, cases);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

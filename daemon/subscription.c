@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owns nothing. A failed write needs no handling here: the connection reports its end by itself,
+ * and until then writes to it are refused.
+ */
+#include "daemon/subscription.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "daemon/client.h"
+#include "proto/viewer.h"
+
+#define WS_HEADER_BYTES 2    /* of a message of up to 125 bytes */
+#define WS_HEADER_16_BYTES 4 /* of one that is longer */
+#define TURN_NS (100 * NS_PER_MS)
+#define STARVED_NS (1 * NS_PER_S)
+
+static_assert(FRAME_INFO_BYTES < 126 && METADATA_HEADER_BYTES + RING_USER_BYTES <= UINT16_MAX,
+              "their WebSocket headers are as long as said above");
+
+bool subscription_watches(const struct subscription *subscription)
+{
+    return !subscription->paused && !subscription->client->held;
+}
+
+void subscription_pause(struct subscription *subscription, bool paused, int64_t now_ns)
+{
+    subscription->paused = paused;
+    subscription->in_step = false;
+    subscription->waiting_ns = paused ? 0 : now_ns;
+    subscription->refused_ns = 0;
+}
+
+/* Writes a message that says what the simulator said of this frame; returns its length. */
+static size_t write_metadata(const struct subscription *subscription, const struct packet *packet,
+                             uint8_t *frame)
+{
+    size_t user_bytes = packet->legacy ? 0 : packet->ring_view.frame.user_bytes;
+
+    if (!subscription->metadata || user_bytes == 0)
+        return 0;
+    size_t message_bytes = metadata_encode(
+        &(struct metadata){
+            .stream = subscription->stream,
+            .frame_seq = packet->video.header.frame_seq,
+            .bytes = packet->ring_view.user,
+            .size = user_bytes,
+        },
+        frame + WS_HEADER_16_BYTES);
+    size_t header_bytes = message_bytes < 126 ? WS_HEADER_BYTES : WS_HEADER_16_BYTES;
+    if (header_bytes == WS_HEADER_BYTES)
+        memmove(frame + WS_HEADER_BYTES, frame + WS_HEADER_16_BYTES, message_bytes);
+    frame[0] = 0x82;
+    frame[1] = message_bytes < 126 ? (uint8_t)message_bytes : 126;
+    if (header_bytes == WS_HEADER_16_BYTES) {
+        frame[2] = (uint8_t)(message_bytes >> 8);
+        frame[3] = (uint8_t)message_bytes;
+    }
+    return header_bytes + message_bytes;
+}
+
+static size_t write_frame_info(const struct subscription *subscription, const struct packet *packet,
+                               uint8_t *frame)
+{
+    struct frame_info info = {
+        .missed = subscription->missed < UINT16_MAX ? (uint16_t)subscription->missed : UINT16_MAX,
+        .stream = subscription->stream,
+        .frame_seq = packet->video.header.frame_seq,
+        .sim_time_ns = packet->sim_time_ns,
+    };
+
+    memcpy(info.stamp_ns, packet->stamp_ns, sizeof(packet->stamp_ns));
+    info.stamp_ns[FRAME_STAGE_SENT] = clock_now_ns();
+    frame[0] = 0x82;
+    frame[1] = FRAME_INFO_BYTES;
+    frame_info_encode(&info, frame + WS_HEADER_BYTES);
+    return WS_HEADER_BYTES + FRAME_INFO_BYTES;
+}
+
+/* What goes before a frame, in one piece. */
+static void send_about(const struct subscription *subscription, const struct packet *packet)
+{
+    uint8_t frames[WS_HEADER_16_BYTES + METADATA_HEADER_BYTES + RING_USER_BYTES + WS_HEADER_BYTES +
+                   FRAME_INFO_BYTES];
+    size_t used = write_metadata(subscription, packet, frames);
+
+    used += write_frame_info(subscription, packet, frames + used);
+    ws_peer_send(subscription->client->peer, frames, used);
+}
+
+/* The picture's age, from when the simulator published it; -1: unknown. */
+static int64_t age_ms(const struct packet *packet)
+{
+    int64_t published_ns = packet->stamp_ns[RING_STAGE_PUBLISHED];
+
+    return published_ns > 0 ? (clock_now_ns() - published_ns) / NS_PER_MS : -1;
+}
+
+static int send_http(const struct subscription *subscription, const struct packet *packet)
+{
+    struct client *client = subscription->client;
+    const struct video_packet_view *video = &packet->video;
+    char head[HTTP_STREAM_HEAD_BYTES];
+    size_t head_bytes = http_stream_head(client->kind, !subscription->started, video->header.size,
+                                         age_ms(packet), head);
+
+    if (head_bytes > 0 && ws_peer_send(client->peer, (const uint8_t *)head, head_bytes) < 0)
+        return -EPIPE;
+    return ws_peer_send(client->peer, video->payload, video->header.size);
+}
+
+static int send_frame(const struct subscription *subscription, const struct packet *packet)
+{
+    struct client *client = subscription->client;
+
+    if (client->kind > CLIENT_V2)
+        return send_http(subscription, packet);
+    if (client->kind == CLIENT_V2)
+        send_about(subscription, packet);
+    return ws_peer_send(client->peer, packet->video.ws_frame, packet->video.ws_frame_bytes);
+}
+
+static bool makes_sense_to(const struct subscription *subscription, const struct packet *packet)
+{
+    const struct video_header *header = &packet->video.header;
+    enum video_codec codec = http_stream_codec(subscription->client->kind);
+
+    if (codec != VIDEO_CODEC_NONE && header->codec != codec)
+        return false;
+    return packet->keyframe ||
+           (subscription->in_step && header->codec == subscription->last_codec &&
+            header->frame_seq == subscription->last_seq + 1);
+}
+
+/*
+ * Whether another stream of this client goes first: it was served longer ago, and its last frame
+ * found the socket busy. A stream that would lose its step by waiting does so only for one that
+ * starves.
+ */
+static bool gives_way(const struct subscription *subscription, const struct packet *packet,
+                      int64_t now_ns)
+{
+    const struct client *client = subscription->client;
+
+    for (unsigned i = 0; i < client->subscription_count; i++) {
+        const struct subscription *other = client->subscriptions[i];
+        bool starves = now_ns - other->served_ns >= STARVED_NS;
+        if (other->served_ns < subscription->served_ns && other->refused_ns > other->served_ns &&
+            now_ns - other->refused_ns < TURN_NS && (packet->keyframe || starves))
+            return true;
+    }
+    return false;
+}
+
+static void pass_by(struct subscription *subscription, int64_t now_ns, struct counters *counters)
+{
+    subscription->in_step = false;
+    subscription->missed++;
+    subscription->missed_total++;
+    if (subscription->started)
+        counters->client_lag++;
+    if (subscription->waiting_ns == 0)
+        subscription->waiting_ns = now_ns;
+}
+
+static void took(struct subscription *subscription, const struct packet *packet, int64_t now_ns)
+{
+    subscription->started = true;
+    subscription->in_step = true;
+    subscription->waiting_ns = 0;
+    subscription->served_ns = now_ns;
+    subscription->missed = 0;
+    subscription->last_seq = packet->video.header.frame_seq;
+    subscription->last_codec = packet->video.header.codec;
+    subscription->frames++;
+    subscription->frame_bytes += packet->video.header.size;
+}
+
+void subscription_offer(struct subscription *subscription, const struct packet *packet,
+                        int64_t now_ns, struct counters *counters)
+{
+    struct client *client = subscription->client;
+
+    if (!client->ready || subscription->paused)
+        return;
+    subscription->missed += packet->lost;
+    subscription->missed_total += packet->lost;
+    if (subscription->started && client->kind > CLIENT_V2 &&
+        packet->video.header.codec != subscription->last_codec) {
+        client_end(client); /* what follows would be another format */
+        return;
+    }
+    bool busy = ws_peer_busy(client->peer);
+    if (busy)
+        subscription->refused_ns = now_ns;
+    if (busy || !makes_sense_to(subscription, packet) ||
+        (client->subscription_count > 1 && gives_way(subscription, packet, now_ns))) {
+        pass_by(subscription, now_ns, counters);
+        return;
+    }
+    if (send_frame(subscription, packet) < 0)
+        return;
+    took(subscription, packet, now_ns);
+    counters->frames_delivered++;
+    if (client->kind == CLIENT_JPEG)
+        client_end(client);
+}
