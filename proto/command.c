@@ -250,19 +250,52 @@ static int action_of_name(const char *name, enum command_action *ret_action)
     return -ENOTSUP;
 }
 
+/* Whether it is there; null is not. Errors: -EPROTO not a whole number from 0. */
+static int read_count(json_t *root, const char *key, bool *ret_there, uint64_t *ret_value)
+{
+    json_t *value = json_object_get(root, key);
+
+    *ret_there = value && !json_is_null(value);
+    if (!*ret_there)
+        return 0;
+    if (!json_is_integer(value) || json_integer_value(value) < 0)
+        return -EPROTO;
+    *ret_value = (uint64_t)json_integer_value(value);
+    return 0;
+}
+
+/* What simcast adds: in which epoch and when it was sent, and the deadman. */
+static int read_additions(json_t *root, struct command *command, const char **ret_reason)
+{
+    json_t *deadman = json_object_get(root, "deadman");
+    uint64_t sent_ns = 0;
+    bool there;
+
+    if (read_count(root, "epoch", &there, &command->epoch) < 0 ||
+        read_count(root, "sent_ns", &there, &sent_ns) < 0) {
+        *ret_reason = "epoch and sent_ns must be whole numbers from 0";
+        return -EPROTO;
+    }
+    command->sent_ns = (int64_t)sent_ns;
+    if (!deadman || json_is_null(deadman))
+        return 0;
+    if (!json_is_boolean(deadman)) {
+        *ret_reason = "deadman must be true or false";
+        return -EPROTO;
+    }
+    command->deadman = json_is_true(deadman) ? COMMAND_DEADMAN_HELD : COMMAND_DEADMAN_RELEASED;
+    return 0;
+}
+
 static int read_envelope(json_t *root, struct command *command, const char **ret_reason)
 {
-    json_t *cmd_seq = json_object_get(root, "cmd_seq");
     json_t *ttl_ms = json_object_get(root, "ttl_ms");
     const char *safety = json_string_value(json_object_get(root, "_safety"));
 
-    if (cmd_seq && !json_is_null(cmd_seq)) {
-        if (!json_is_integer(cmd_seq) || json_integer_value(cmd_seq) < 0) {
-            *ret_reason = "cmd_seq must be a whole number from 0";
-            return -EPROTO;
-        }
-        command->has_cmd_seq = true;
-        command->cmd_seq = (uint64_t)json_integer_value(cmd_seq);
+    if (read_count(root, "cmd_seq", &command->has_cmd_seq, &command->cmd_seq) < 0) {
+        command->has_cmd_seq = false;
+        *ret_reason = "cmd_seq must be a whole number from 0";
+        return -EPROTO;
     }
     if (ttl_ms && !json_is_null(ttl_ms)) {
         if (!json_is_number(ttl_ms) || json_number_value(ttl_ms) < 0 ||
@@ -276,7 +309,7 @@ static int read_envelope(json_t *root, struct command *command, const char **ret
         command->origin = COMMAND_FROM_GATE_HOLD;
     else if (safety && strcmp(safety, "estop") == 0)
         command->origin = COMMAND_FROM_GATE_ESTOP;
-    return 0;
+    return read_additions(root, command, ret_reason);
 }
 
 static int read_command(json_t *root, struct command *command, const char **ret_reason)
@@ -377,6 +410,30 @@ int command_parse_as(enum command_action action, const char *json, size_t json_b
     }
     if (error == 0)
         *ret_command = command;
+    return error;
+}
+
+int command_set_velocity(const char *json, size_t json_bytes, const double velocity[3],
+                         char *ret_json, size_t capacity)
+{
+    static const char *const keys[] = {"linear_x", "linear_y", "angular_z"};
+    const char *unused_reason;
+    int error = 0;
+    json_t *root = load(json, json_bytes, &error, &unused_reason);
+
+    if (!root)
+        return error;
+    json_t *data = json_object_get(root, "data");
+    for (unsigned i = 0; i < 3 && error == 0; i++)
+        if (json_object_set_new(json_is_object(data) ? data : root, keys[i],
+                                json_real(velocity[i])) < 0)
+            error = -ENOMEM;
+    size_t bytes = json_dumpb(root, ret_json, capacity, JSON_COMPACT);
+    json_decref(root);
+    if (error == 0 && (bytes == 0 || bytes >= capacity))
+        error = -EMSGSIZE;
+    if (error == 0)
+        ret_json[bytes] = '\0';
     return error;
 }
 

@@ -2,7 +2,8 @@
 /*
  * Commands: JSON {"action","cmd_seq","ttl_ms","data":{}} from a client (after the type byte
  * 0x04) and as payload on the bus, where the subject names the action. Subjects come from the
- * fixed table below, never from a client's bytes.
+ * fixed table below, never from a client's bytes. A client may add "epoch", "sent_ns" and
+ * "deadman"; see docs/safety.md.
  *
  * Source: docs/wire.md "Commands". Thread: any. Cost: parsing allocates (jansson) and frees.
  */
@@ -46,12 +47,21 @@ enum command_origin {
     COMMAND_FROM_GATE_ESTOP,
 };
 
+enum command_deadman {
+    COMMAND_DEADMAN_ABSENT,
+    COMMAND_DEADMAN_RELEASED,
+    COMMAND_DEADMAN_HELD,
+};
+
 struct command {
     enum command_action action;
     enum command_origin origin;
     bool has_cmd_seq;
     uint64_t cmd_seq;
     uint32_t ttl_ms; /* 0: no limit */
+    uint64_t epoch;  /* that its sender meant; 0: it told none */
+    int64_t sent_ns; /* server's clock, as the sender knows it by CLOCK; 0: it did not tell */
+    enum command_deadman deadman;
     union {
         struct {
             double linear_x_mps; /* forward */
@@ -91,6 +101,14 @@ int command_identify(const char *json, size_t json_bytes, struct command *ret_co
 /* command_parse for a payload from the bus, whose subject gives the action. Errors as above. */
 int command_parse_as(enum command_action action, const char *json, size_t json_bytes,
                      struct command *ret_command, const char **ret_reason);
+
+/*
+ * Writes a set_cmd_vel that command_parse took once more, with another velocity (forward, left,
+ * turn) and all else as it was; with a final NUL. Errors: -EMSGSIZE it needs more than
+ * `capacity` bytes, -EPROTO, -ENOMEM.
+ */
+int command_set_velocity(const char *json, size_t json_bytes, const double velocity[3],
+                         char *ret_json, size_t capacity);
 
 /* "command.genesis.<action>"; a string constant. */
 const char *command_subject(enum command_action action);

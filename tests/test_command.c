@@ -43,6 +43,46 @@ START_TEST(a_velocity_command_is_read_from_data_or_from_the_top)
 }
 END_TEST
 
+START_TEST(epoch_time_and_deadman_are_read_where_they_are_told)
+{
+    ck_assert_int_eq(parse("{\"action\":\"set_alpha\",\"alpha\":1,\"epoch\":1795317455068681,"
+                           "\"sent_ns\":123456789012345,\"deadman\":true}"),
+                     0);
+    ck_assert_uint_eq(command.epoch, 1795317455068681);
+    ck_assert_int_eq(command.sent_ns, 123456789012345);
+    ck_assert_int_eq(command.deadman, COMMAND_DEADMAN_HELD);
+    ck_assert_int_eq(parse("{\"action\":\"set_alpha\",\"alpha\":1,\"deadman\":false}"), 0);
+    ck_assert_int_eq(command.deadman, COMMAND_DEADMAN_RELEASED);
+    ck_assert_uint_eq(command.epoch, 0);
+    ck_assert_int_eq(command.sent_ns, 0);
+    ck_assert_int_eq(parse("{\"action\":\"set_alpha\",\"alpha\":1,\"deadman\":null}"), 0);
+    ck_assert_int_eq(command.deadman, COMMAND_DEADMAN_ABSENT);
+}
+END_TEST
+
+START_TEST(a_velocity_is_replaced_and_all_else_kept)
+{
+    const double slow[3] = {0.25, 0, -0.5};
+    const char *const forms[][2] = {
+        {"{\"action\":\"set_cmd_vel\",\"cmd_seq\":7,\"data\":{\"linear_x\":9,\"gait_enabled\":true}}",
+         "{\"action\":\"set_cmd_vel\",\"cmd_seq\":7,\"data\":{\"linear_x\":0.25,\"gait_enabled\":true,"
+         "\"linear_y\":0.0,\"angular_z\":-0.5}}"},
+        {"{\"action\":\"set_cmd_vel\",\"linear_x\":9,\"angular_z\":1}",
+         "{\"action\":\"set_cmd_vel\",\"linear_x\":0.25,\"angular_z\":-0.5,\"linear_y\":0.0}"},
+    };
+    char text[COMMAND_BYTES_MAX];
+
+    for (unsigned i = 0; i < 2; i++) {
+        const char *json = forms[i][0];
+        ck_assert_int_eq(command_set_velocity(json, strlen(json), slow, text, sizeof(text)), 0);
+        ck_assert_str_eq(text, forms[i][1]);
+        ck_assert_int_eq(command_set_velocity(json, strlen(json), slow, text, strlen(text)),
+                         -EMSGSIZE);
+    }
+    ck_assert_int_eq(command_set_velocity("[]", 2, slow, text, sizeof(text)), -EPROTO);
+}
+END_TEST
+
 START_TEST(settings_are_read_as_clients_write_them)
 {
     ck_assert_int_eq(
@@ -82,6 +122,10 @@ START_TEST(what_is_wrong_is_refused_with_a_reason)
         {"{\"action\":\"set_cmd_vel\",\"cmd_seq\":-1}", -EPROTO},
         {"{\"action\":\"set_cmd_vel\",\"cmd_seq\":\"1\"}", -EPROTO},
         {"{\"action\":\"set_cmd_vel\",\"data\":[]}", -EPROTO},
+        {"{\"action\":\"set_cmd_vel\",\"epoch\":-1}", -EPROTO},
+        {"{\"action\":\"set_cmd_vel\",\"epoch\":1.5}", -EPROTO},
+        {"{\"action\":\"set_cmd_vel\",\"sent_ns\":\"1\"}", -EPROTO},
+        {"{\"action\":\"set_cmd_vel\",\"deadman\":1}", -EPROTO},
         {"{\"action\":\"set_cmd_vel\",\"data\":{\"linear_x\":\"1\"}}", -EPROTO},
         {"{\"action\":\"set_cmd_vel\",\"data\":{\"linear_x\":1e999}}", -EPROTO},
         {"{\"action\":\"set_alpha\",\"data\":{\"alpha\":1.5}}", -EPROTO},
@@ -187,6 +231,8 @@ int main(void)
     SRunner *runner = srunner_create(suite);
 
     tcase_add_test(cases, a_velocity_command_is_read_from_data_or_from_the_top);
+    tcase_add_test(cases, epoch_time_and_deadman_are_read_where_they_are_told);
+    tcase_add_test(cases, a_velocity_is_replaced_and_all_else_kept);
     tcase_add_test(cases, settings_are_read_as_clients_write_them);
     tcase_add_test(cases, what_is_wrong_is_refused_with_a_reason);
     tcase_add_test(cases, a_stop_is_never_refused_for_its_form);
