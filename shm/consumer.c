@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 
 #include "base/clock.h"
+#include "base/probe.h"
 #include "shm/fork_guard.h"
 #include "shm/layout.h"
 #include "shm/link.h"
@@ -281,6 +282,8 @@ static int fill_view(struct ring_consumer *consumer, unsigned lease, uint64_t en
     attachment_view(attachment);
     rhythm_observe(&consumer->rhythm, view.frame.seq, stamp_of_publish(consumer, &view.frame));
     report(consumer);
+    PROBE5(ring_acquire, attachment->header->stream, consumer->link.kind, consumer->seq,
+           view.frame.frame_id, view.lost);
     *ret_view = view;
     return 0;
 }

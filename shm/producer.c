@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/probe.h"
 #include "shm/cuda_memory.h"
 #include "shm/cuda_pin.h"
 #include "shm/door.h"
@@ -156,6 +157,7 @@ int64_t ring_publish(struct ring_producer *producer, const struct ring_loan *loa
     producer->seq = seq;
     producer->newest = loan->slot;
     producer->loan_out = false;
+    PROBE5(ring_publish, header->stream, header->kind, seq, frame->frame_id, frame->payload_bytes);
     seats_wake(producer->seats);
     return (int64_t)seq;
 }
