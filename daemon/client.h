@@ -35,6 +35,7 @@ struct client {
     size_t index;                       /* its place in the fan-out's list */
     char address[CLIENT_ADDRESS_BYTES]; /* for a person; "": unknown */
     int64_t connected_ns;
+    int64_t busy_ns; /* since when it was not seen to take all it was sent; 0: it does */
     struct outbox outbox;
     unsigned subscription_count;
     struct subscription *subscriptions[CLIENT_SUBSCRIPTIONS_MAX]; /* the audiences' */

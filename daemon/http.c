@@ -23,6 +23,7 @@ static const struct {
     {405, "405: only GET\n"},
     {421, "421: simcastd is not known by that name; see allowed_hosts\n"},
     {426, "426: this path speaks WebSocket\n"},
+    {431, "431: the request's headers are too long; at most 8 KiB, cookies included\n"},
     {429, "429: too many connections from this address; see limits.clients_per_address\n"},
     {503, "503: no room for more, or simcastd is stopping; try again later\n"},
 };

@@ -62,7 +62,7 @@ void http_get(const struct http_request *request, const struct http_health *heal
               const struct web_files *files, char buffer[HTTP_BODY_BYTES],
               struct http_response *ret_response);
 
-/* The answer for a status alone: 401, 403, 404, 405, 421, 426, 429, 503. */
+/* The answer for a status alone: 401, 403, 404, 405, 421, 426, 429, 431, 503. */
 void http_error(unsigned status, struct http_response *ret_response);
 
 /*

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/config_paths.h"
+#include "daemon/inbound.h"
 #include "daemon/reception.h"
 #include "proto/command.h"
 #include "proto/gate_state.h"
@@ -196,8 +197,15 @@ static int open_ws(struct parts *parts)
 {
     const struct ws_handler handler = reception_handler(parts);
     const struct ws_tls tls = parts_tls(parts);
+    const struct inbound_config inbound = {
+        .counters = &parts->counters,
+        .waiting_max = parts->config->handshakes_max,
+        .message_bytes_max = WS_MESSAGE_BYTES_MAX,
+    };
     int error = loop_create(&parts->loop);
 
+    if (error == 0)
+        error = inbound_open(&inbound);
     if (error == 0)
         error = ws_create(parts->loop, &handler, &tls, &parts->ws);
     if (error == -ENOTSUP)
@@ -229,6 +237,7 @@ int parts_open(struct parts *parts, const struct config *config, int64_t now_ns)
 void parts_close(struct parts *parts)
 {
     ws_destroy(parts->ws);
+    inbound_close();
     loop_destroy(parts->loop);
     web_files_free(parts->files);
     pages_fini(&parts->pages);

@@ -76,8 +76,10 @@ static void on_message(void *data, void *client, const uint8_t *bytes, size_t si
 static void on_drained(void *data, void *client)
 {
     struct parts *parts = data;
+    struct client *drained = client;
 
-    fanout_drained(parts->fanout, client);
+    drained->busy_ns = 0;
+    fanout_drained(parts->fanout, drained);
 }
 
 static void on_close(void *data, void *client)

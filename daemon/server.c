@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/inbound.h"
 #include "daemon/listen.h"
 #include "daemon/parts.h"
 #include "daemon/reload.h"
@@ -112,6 +113,21 @@ static void on_listen(void *data)
     }
 }
 
+/* Whether nothing has left for this client for too long. Says so once. */
+static bool stalled(const struct parts *parts, struct client *client, int64_t now_ns)
+{
+    const int64_t patience_ns = parts->config->stalled_s * NS_PER_S;
+
+    if (!ws_peer_busy(client->peer))
+        client->busy_ns = 0;
+    else if (client->busy_ns == 0)
+        client->busy_ns = now_ns;
+    if (patience_ns == 0 || client->busy_ns == 0 || now_ns - client->busy_ns < patience_ns)
+        return false;
+    client->busy_ns = now_ns;
+    return true;
+}
+
 /* Ends those who may not be here any more. */
 static void expel(struct parts *parts, int64_t now_ns)
 {
@@ -120,6 +136,9 @@ static void expel(struct parts *parts, int64_t now_ns)
         if (access_expired(client, now_ns)) {
             parts->counters.clients_unauthorized++;
             ws_peer_close(client->peer, WS_CLOSE_VIOLATION);
+        } else if (stalled(parts, client, now_ns)) {
+            parts->counters.clients_stalled++;
+            ws_peer_close(client->peer, WS_CLOSE_TRY_LATER);
         }
     }
 }
@@ -131,7 +150,6 @@ static void on_second(struct server *server, int64_t now_ns)
     char status[160];
 
     relay_second(parts->relay);
-    parts->counters.clients_expelled += ws_expel_floods(parts->ws);
     parts->fps = (unsigned)(frames - server->frames_before);
     server->frames_before = frames;
     snprintf(status, sizeof(status), "%u clients, %u frames/s from %s, gate %s, bus %s",
@@ -149,6 +167,7 @@ static void on_tick(void *data)
 
     relay_tick(parts->relay, now_ns);
     expel(parts, now_ns);
+    inbound_tick(now_ns);
     ws_tick(parts->ws);
     service_tick(&server->service, now_ns);
     for (size_t i = 0; !parts->stopping && i < parts->listeners.count; i++)

@@ -19,12 +19,13 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <libwebsockets.h>
 #include <netdb.h>
 
 #include "base/log.h"
-#include "daemon/tcp_received.h"
+#include "daemon/inbound.h"
 #include "proto/viewer.h"
 
 #define HEADER_BYTES_MAX 2048u
@@ -33,7 +34,9 @@
 #define ORIGIN_BYTES_MAX 512
 #define AUTHORIZATION_BYTES_MAX 256
 #define ADDRESS_BYTES 64
-#define HANDSHAKE_SECONDS 5
+#define IDLE_SECONDS 5
+#define HANDSHAKE_SECONDS 7 /* inbound.h ends it before, and counts it */
+#define CLOSE_SECONDS 2
 /* Requests whose headers are held: while they are being read, and as long as a stream over HTTP. */
 #define HEADER_POOL 2048
 
@@ -45,7 +48,6 @@ struct session {
     unsigned close_status; /* close with this as soon as it is writable; 0: stay */
     bool http;             /* a stream over plain HTTP */
     bool broken;           /* nothing can be sent any more */
-    uint64_t inbound;      /* bytes that ever came, as of the last look */
     size_t received;
     uint8_t message[WS_MESSAGE_BYTES_MAX];
 };
@@ -191,6 +193,8 @@ static unsigned read_request(struct lws *wsi, bool head, struct request *ret)
         .address = ret->address,
     };
     ws_peer_address((struct ws_peer *)wsi, ret->address, sizeof(ret->address));
+    if (inbound_refusal(lws_get_socket_fd(wsi)) != 0)
+        return inbound_refusal(lws_get_socket_fd(wsi));
     if (!header_text(wsi, head ? WSI_TOKEN_HEAD_URI : WSI_TOKEN_GET_URI, ret->path,
                      sizeof(ret->path)) ||
         !query_text(wsi, ret->query, sizeof(ret->query)))
@@ -273,6 +277,10 @@ static int on_open(struct ws *ws, struct lws *wsi, struct session *session, enum
         ws->sessions->previous = session;
     ws->sessions = session;
     ws->peers++;
+    if (session->http)
+        inbound_is_stream(lws_get_socket_fd(wsi));
+    else
+        inbound_is_websocket(lws_get_socket_fd(wsi));
     char authorization[AUTHORIZATION_BYTES_MAX];
     if (!header_text(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization, sizeof(authorization)))
         authorization[0] = '\0';
@@ -296,7 +304,10 @@ static int on_request(struct ws *ws, struct lws *wsi, struct session *session)
     bool head = answer(ws, wsi, &response);
 
     if (!response.streams || head)
-        return respond(wsi, &response, head) < 0 || lws_http_transaction_completed(wsi) ? -1 : 0;
+        return respond(wsi, &response, head) < 0 || response.status == 431 ||
+                       lws_http_transaction_completed(wsi)
+                   ? -1
+                   : 0;
     lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
     return on_open(ws, wsi, session, response.kind);
 }
@@ -370,6 +381,8 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_WSI_DESTROY: /* of a connection that timed out, the only one */
         if (session)
             on_close(ws, session);
+        if (reason == LWS_CALLBACK_WSI_DESTROY)
+            inbound_forget((int)(intptr_t)lws_get_opaque_user_data(wsi) - 1);
         return 0;
     default:
         return 0;
@@ -411,7 +424,7 @@ int ws_create(struct loop *loop, const struct ws_handler *handler, const struct 
         .fd_limit_per_thread = raise_descriptor_limit(),
         .max_http_header_pool = HEADER_POOL,
         .timeout_secs = HANDSHAKE_SECONDS,
-        .timeout_secs_ah_idle = HANDSHAKE_SECONDS,
+        .timeout_secs_ah_idle = IDLE_SECONDS,
         .user = ws,
         .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
                    LWS_SERVER_OPTION_VALIDATE_UTF8 |
@@ -454,7 +467,20 @@ void ws_destroy(struct ws *ws)
 
 int ws_adopt(struct ws *ws, int fd)
 {
-    return lws_adopt_socket_vhost(ws->vhost, fd) ? 0 : -ENOMEM;
+    int error = inbound_watch(fd);
+
+    if (error < 0) {
+        close(fd);
+        return error;
+    }
+    struct lws *wsi = lws_adopt_socket_vhost(ws->vhost, fd);
+    if (!wsi) {
+        inbound_forget(fd);
+        return -ENOMEM;
+    }
+    /* When libwebsockets tells that it is over, it does not know the descriptor any more. */
+    lws_set_opaque_user_data(wsi, (void *)(intptr_t)(fd + 1));
+    return 0;
 }
 
 static struct session *session_of(struct ws_peer *peer)
@@ -510,22 +536,8 @@ void ws_peer_close(struct ws_peer *peer, enum ws_close_status status)
 {
     session_of(peer)->close_status = status;
     lws_callback_on_writable((struct lws *)peer);
-}
-
-unsigned ws_expel_floods(struct ws *ws)
-{
-    unsigned expelled = 0;
-
-    for (struct session *session = ws->sessions; session; session = session->next) {
-        uint64_t before = session->inbound;
-        session->inbound = tcp_received_bytes(lws_get_socket_fd(session->wsi));
-        if (session->http || session->close_status != 0 ||
-            session->inbound - before <= WS_INBOUND_BYTES_MAX)
-            continue;
-        ws_peer_close((struct ws_peer *)session->wsi, WS_CLOSE_VIOLATION);
-        expelled++;
-    }
-    return expelled;
+    /* Whoever takes nothing will not be told. */
+    lws_set_timeout((struct lws *)peer, PENDING_TIMEOUT_CLOSE_SEND, CLOSE_SECONDS);
 }
 
 void ws_peer_finish(struct ws_peer *peer)

@@ -17,7 +17,6 @@
 #include "daemon/loop.h"
 
 #define WS_MESSAGE_BYTES_MAX 4096u /* from a client; a longer message closes with 1009 */
-#define WS_INBOUND_BYTES_MAX (512u * 1024)
 #define WS_FRAME_BYTES_MAX ((size_t)512 * 1024 * 1024)
 
 enum ws_close_status {
@@ -68,7 +67,7 @@ int ws_reload_tls(struct ws *ws, const struct ws_tls *tls);
 /* Takes NULL. Drops what is still open. */
 void ws_destroy(struct ws *ws);
 
-/* Takes the accepted socket, also on failure. Errors: -ENOMEM. */
+/* Takes the accepted socket, also on failure. Errors: -ENOMEM, -EMFILE. */
 int ws_adopt(struct ws *ws, int fd);
 
 /*
@@ -85,14 +84,8 @@ bool ws_peer_busy(struct ws_peer *peer);
 /* Where it connects from, as a number ("192.0.2.1"), or "unix". */
 void ws_peer_address(struct ws_peer *peer, char *ret_text, size_t text_bytes);
 
-/* Ends a WebSocket with this status; `close` follows. */
+/* Ends a WebSocket with this status; `close` follows, after 2 s at most. */
 void ws_peer_close(struct ws_peer *peer, enum ws_close_status status);
-
-/*
- * To be called once a second: ends whoever sent more than WS_INBOUND_BYTES_MAX since the last call,
- * be it messages or pings, with status 1008. Returns how many.
- */
-unsigned ws_expel_floods(struct ws *ws);
 
 /* Of a stream over HTTP: hangs up when all was taken; `close` follows. */
 void ws_peer_finish(struct ws_peer *peer);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether what a client sends are frames as RFC 6455 wants them from a client: masked, no reserved
+ * bit or opcode, lengths in their shortest form, control frames whole and short, fragments in
+ * order, messages within their limit, a close frame with a status that may be sent. Frames pass as
+ * they are. At the first that may not pass, a close frame with the status that it deserves takes
+ * its place, as if the client had sent that, and nothing follows: whoever reads on (libwebsockets,
+ * which is more lenient) answers with the same status and closes.
+ *
+ * Text is not looked at: libwebsockets closes with 1007 when it is no UTF-8.
+ *
+ * Source: RFC 6455, 5.2 to 5.5, 7.4. Thread: any. Cost: looks at headers and close frames only; no
+ * allocation, no I/O.
+ */
+#ifndef SIMCAST_DAEMON_FRAMES_H
+#define SIMCAST_DAEMON_FRAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FRAMES_HEADER_BYTES_MAX 14
+#define FRAMES_CONTROL_BYTES_MAX 125
+
+/* frames_filter may write so many bytes more than it was given. */
+#define FRAMES_HELD_BYTES_MAX (FRAMES_HEADER_BYTES_MAX + FRAMES_CONTROL_BYTES_MAX)
+
+enum frames_status {
+    FRAMES_FINE = 0,
+    FRAMES_PROTOCOL_ERROR = 1002,
+    FRAMES_NO_UTF8 = 1007, /* the reason in a close frame */
+    FRAMES_VIOLATION = 1008,
+    FRAMES_TOO_BIG = 1009,
+};
+
+/* Embed it; the fields belong to frames.c, but for `status` and `controls`, which may be read. */
+struct frames {
+    size_t message_bytes_max;
+    uint64_t message_bytes; /* of the message that goes on */
+    uint64_t payload_left;  /* of the frame that goes on */
+    uint8_t header[FRAMES_HEADER_BYTES_MAX];
+    uint8_t header_bytes; /* came so far; held back until the header is whole */
+    bool fragmented;      /* a message goes on */
+    bool closing;         /* the payload that comes is a close frame's */
+    bool ended;           /* nothing passes any more */
+    uint8_t close[FRAMES_CONTROL_BYTES_MAX];
+    uint8_t close_bytes;
+    uint64_t controls;         /* control frames so far */
+    enum frames_status status; /* what it ended with */
+};
+
+void frames_init(struct frames *frames, size_t message_bytes_max);
+
+/*
+ * Takes `size` bytes as they came and writes those that may pass to ret_bytes, which has room for
+ * size + FRAMES_HELD_BYTES_MAX and does not overlap. Returns how many: fewer while a header or a
+ * close frame is not whole yet.
+ */
+size_t frames_filter(struct frames *frames, const uint8_t *bytes, size_t size, uint8_t *ret_bytes);
+
+/* The next frame that begins ends it with this status, whatever it is. */
+void frames_refuse(struct frames *frames, enum frames_status status);
+
+#endif
