@@ -6,12 +6,13 @@
 #include "bench/harness.h"
 
 extern const struct bench_case case_encode;
+extern const struct bench_case case_fanout;
 extern const struct bench_case case_glass;
 extern const struct bench_case case_hal;
 extern const struct bench_case case_ring;
 
-static const struct bench_case *const bench_cases[] = {&case_ring, &case_encode, &case_hal,
-                                                       &case_glass};
+static const struct bench_case *const bench_cases[] = {&case_ring, &case_encode, &case_fanout,
+                                                       &case_hal, &case_glass};
 
 #define BENCH_CASE_COUNT (sizeof(bench_cases) / sizeof(bench_cases[0]))
 
