@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * simcast-encoder: options, signals, and the loop that runs the stage and tells systemd that it
- * does. One thread of ours; the packet ring's door and libx264 have their own.
+ * simcast-encoder: options, signals, and the loop that looks after the cameras and tells systemd
+ * that they move. Each camera has a thread of its own; rings' doors, JPEG and libx264 have theirs.
  */
 #include <errno.h>
-#include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,15 +17,18 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "encoder/cameras.h"
 #include "encoder/options.h"
-#include "encoder/stage.h"
 
 #define TICK_MS 1000
-#define STATUS_BYTES 256
+#define STATUS_BYTES 512
+/* A camera that encodes for longer than this is stuck. */
+#define STUCK_NS (5 * NS_PER_S)
 
 /* What is told to systemd, once per tick. */
 struct report {
     bool watched;
+    bool stuck_named;
     int tick_ms;
     int64_t next_ns;
     char status[STATUS_BYTES];
@@ -55,7 +58,21 @@ static void report_init(struct report *report)
         report->tick_ms = watchdog_us / 2000 > 0 ? (int)(watchdog_us / 2000) : 1;
 }
 
-static void report_tick(struct report *report, struct stage *stage)
+/* The watchdog is fed for as long as every camera moves. */
+static void feed_watchdog(struct report *report, struct cameras *cameras, int64_t now_ns)
+{
+    bool stuck = now_ns - cameras_alive_ns(cameras) > STUCK_NS;
+
+    if (report->watched && !stuck)
+        sd_notify(0, "WATCHDOG=1");
+    if (stuck && !report->stuck_named)
+        log_warning("a camera has not moved for %d s; %s", (int)(STUCK_NS / NS_PER_S),
+                    report->watched ? "systemd will restart this process"
+                                    : "its encoder hangs or has no processor time");
+    report->stuck_named = stuck;
+}
+
+static void report_tick(struct report *report, struct cameras *cameras)
 {
     char status[STATUS_BYTES];
     int64_t now_ns = clock_now_ns();
@@ -63,9 +80,8 @@ static void report_tick(struct report *report, struct stage *stage)
     if (now_ns < report->next_ns)
         return;
     report->next_ns = now_ns + report->tick_ms * NS_PER_MS;
-    if (report->watched)
-        sd_notify(0, "WATCHDOG=1");
-    stage_describe(stage, status, sizeof(status));
+    feed_watchdog(report, cameras, now_ns);
+    cameras_describe(cameras, status, sizeof(status));
     if (strcmp(status, report->status) == 0)
         return;
     memcpy(report->status, status, sizeof(status));
@@ -74,97 +90,47 @@ static void report_tick(struct report *report, struct stage *stage)
 }
 
 /* Runs until a signal says stop. */
-static int run(struct stage *stage, int signal_fd)
+static int run(struct cameras *cameras, int signal_fd)
 {
-    struct pollfd fds[STAGE_POLL_FDS_MAX + 1];
+    struct pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
+                           {.fd = cameras_fd(cameras), .events = POLLIN}};
     struct report report;
-    bool more = true;
 
     report_init(&report);
     sd_notify(0, "READY=1");
     for (;;) {
-        unsigned count = stage_poll_fds(stage, fds);
-        fds[count] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
-        if (poll(fds, count + 1, more ? 0 : report.tick_ms) < 0 && errno != EINTR) {
+        if (poll(fds, 2, report.tick_ms) < 0 && errno != EINTR) {
             log_error("poll failed: %s", strerrordesc_np(errno));
             return EXIT_FAILURE;
         }
-        if (fds[count].revents)
+        if (fds[0].revents)
             return EXIT_SUCCESS;
-        more = stage_step(stage);
-        report_tick(&report, stage);
+        cameras_tick(cameras);
+        report_tick(&report, cameras);
     }
-}
-
-static void log_summary(const struct rendition *rendition)
-{
-    const char *name = rendition_name(rendition);
-    struct rendition_counts counts = rendition_counts(rendition);
-    const struct histogram *times = rendition_encode_times(rendition);
-
-    if (counts.encoded + counts.refused + counts.lost == 0)
-        return;
-    log_info("%s: %" PRIu64 " pictures encoded (%" PRIu64 " keyframes, %" PRIu64 " bytes, %" PRIu64
-             " degraded), %" PRIu64 " over the rate, %" PRIu64 " refused, %" PRIu64 " lost",
-             name, counts.encoded, counts.keyframes, counts.bytes, counts.degraded,
-             counts.over_rate, counts.refused, counts.lost);
-    if (times->count > 0) {
-        log_info("%s: encode time: p50 %.2f ms, p99 %.2f ms, longest %.2f ms", name,
-                 (double)histogram_percentile_ns(times, 50) / NS_PER_MS,
-                 (double)histogram_percentile_ns(times, 99) / NS_PER_MS,
-                 (double)times->max_ns / NS_PER_MS);
-    }
-}
-
-static int report_open_failure(const struct stage_config *config, int error)
-{
-    const char *remedy = "check that the directory exists and is writable, and that memory is free";
-
-    if (error == -EADDRINUSE)
-        remedy = "another simcast-encoder serves this stream: stop it or choose another --stream";
-    else if (error == -ENOSPC)
-        remedy = "memory is full: choose a smaller --packet-bytes-max";
-    else if (error == -EACCES)
-        remedy = "give this user write access to the directory or choose another --ipc-dir";
-    log_error("cannot serve %s/%s.packets: %s; %s", config->dir, config->stream,
-              strerrordesc_np(-error), remedy);
-    return error == -ENAMETOOLONG || error == -EINVAL ? EX_CONFIG : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
 {
     struct options options;
-    struct stage *stage;
-    char reason[OPTIONS_REASON_BYTES];
+    struct cameras *cameras;
 
     log_init("simcast-encoder", LOG_LEVEL_INFO);
-    if (options_read(argc, argv, &options, reason) < 0) {
-        log_error("%s", reason);
-        return EX_CONFIG;
-    }
-    if (options.request == OPTIONS_HELP) {
-        options_help();
-        return EXIT_SUCCESS;
-    }
-    if (options.request == OPTIONS_VERSION) {
-        puts("simcast-encoder " SIMCAST_VERSION);
-        return EXIT_SUCCESS;
-    }
+    enum option_result result = options_read(argc, argv, &options);
+    if (result != OPTION_GO)
+        return result == OPTION_DONE ? EXIT_SUCCESS : EX_CONFIG;
     log_init("simcast-encoder", options.log_level);
     int signal_fd = open_signals();
     if (signal_fd < 0) {
         log_error("cannot receive signals: %s", strerrordesc_np(-signal_fd));
         return EXIT_FAILURE;
     }
-    int rc = stage_open(&options.stage, &stage);
+    int rc = cameras_open(&options.cameras, &cameras);
     if (rc < 0)
-        return report_open_failure(&options.stage, rc);
-    log_info("serving %s/%s.packets", options.stage.dir, options.stage.stream);
-    int code = run(stage, signal_fd);
+        return rc == -ENAMETOOLONG || rc == -EINVAL ? EX_CONFIG : EXIT_FAILURE;
+    int code = run(cameras, signal_fd);
     sd_notify(0, "STOPPING=1");
-    for (unsigned i = 0; i < stage_rendition_count(stage); i++)
-        log_summary(stage_rendition(stage, i));
-    stage_close(stage);
+    cameras_close(cameras);
     close(signal_fd);
     return code;
 }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * One table says it all: flag, variable, help, and how the value is read. Owns nothing; runs in
- * main before threads start.
- */
+/* One table says it all; owns nothing. On the main thread before others start. */
 #include "encoder/options.h"
 
 #include <errno.h>
@@ -10,17 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <getopt.h>
-
 #include "shm/ring.h"
 
-#define OPTION_TEXT_BYTES 1024
-#define OPTION_COUNT (sizeof(table) / sizeof(table[0]))
-
-typedef bool (*option_reader)(struct options *options, const char *value);
-
-/* What a reader has to say beyond what its row allows; "" where that says it all. */
-static char detail[RENDITION_REASON_BYTES];
+#define TEXT_BYTES 1024
+#define SEPARATORS ", "
 
 static bool read_number(const char *value, double low, double high, double *ret_number)
 {
@@ -34,87 +24,139 @@ static bool read_number(const char *value, double low, double high, double *ret_
     return true;
 }
 
-static bool read_whole(const char *value, uint32_t low, uint32_t high, uint32_t *ret_number)
+static struct stage_config *stage_of(void *into)
 {
-    double number;
-
-    if (!read_number(value, low, high, &number) || number != (double)(uint32_t)number)
-        return false;
-    *ret_number = (uint32_t)number;
-    return true;
+    return &((struct options *)into)->cameras.stage;
 }
 
-static bool read_dir(struct options *options, const char *value)
+static bool truth(const char *value, bool *ret_true)
 {
-    options->stage.dir = value;
+    *ret_true = !value || strcmp(value, "1") == 0 || strcmp(value, "true") == 0;
+    return *ret_true || strcmp(value, "0") == 0 || strcmp(value, "false") == 0;
+}
+
+static bool read_dir(void *into, const char *value)
+{
+    stage_of(into)->dir = value;
     return *value != '\0';
 }
 
-static bool read_stream(struct options *options, const char *value)
+static bool add_stream(struct cameras_config *cameras, const char *name)
 {
     char path[4096];
 
-    options->stage.stream = value;
-    return ring_socket_path("/", value, RING_KIND_PACKETS, path, sizeof(path)) == 0;
+    if (ring_socket_path("/", name, RING_KIND_FRAMES, path, sizeof(path)) < 0 || strchr(name, '+'))
+        return false;
+    for (unsigned i = 0; i < cameras->name_count; i++) {
+        if (strcmp(cameras->names[i], name) == 0)
+            return true;
+    }
+    if (cameras->name_count == CAMERAS_MAX)
+        return false;
+    memcpy(cameras->names[cameras->name_count++], name, strlen(name) + 1);
+    return true;
 }
 
-static bool read_codec(struct options *options, const char *value)
+/* Names between commas or blanks; flags add up, and replace what is weaker than they are. */
+static bool read_streams(void *into, const char *value)
 {
+    struct options *options = into;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): before threads start
+    bool is_variable = value == getenv("SIMCAST_STREAM");
+    enum options_source source = is_variable ? OPTIONS_ENVIRONMENT : OPTIONS_FLAGS;
+    char text[TEXT_BYTES];
+    char *rest = text;
+
+    if ((size_t)snprintf(text, sizeof(text), "%s", value) >= sizeof(text))
+        return false;
+    if (source != options->streams_from)
+        options->cameras.name_count = 0;
+    options->streams_from = source;
+    while (rest) {
+        const char *word = strsep(&rest, SEPARATORS);
+        if (*word != '\0' && !add_stream(&options->cameras, word))
+            return false;
+    }
+    return options->cameras.name_count > 0;
+}
+
+static bool read_all_streams(void *into, const char *value)
+{
+    return truth(value, &((struct options *)into)->cameras.all);
+}
+
+static bool read_codec(void *into, const char *value)
+{
+    struct stage_config *stage = stage_of(into);
     enum video_codec codec = VIDEO_CODEC_H264;
 
-    options->stage.jpeg_instead = strcmp(value, "auto") == 0;
-    if (!options->stage.jpeg_instead && video_codec_parse(value, &codec) < 0)
+    stage->jpeg_instead = strcmp(value, "auto") == 0;
+    if (!stage->jpeg_instead && video_codec_parse(value, &codec) < 0)
         return false;
-    options->stage.settings.codec = codec;
+    stage->settings.codec = codec;
     return codec != VIDEO_CODEC_HEVC;
 }
 
-static bool read_backend(struct options *options, const char *value)
+static bool read_backend(void *into, const char *value)
 {
     static const char *const names[] = {
         [CODER_AUTO] = "auto", [CODER_NVENC] = "nvenc", [CODER_X264] = "x264"};
 
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(value, names[i]) == 0) {
-            options->stage.choice = (enum coder_choice)i;
+            stage_of(into)->choice = (enum coder_choice)i;
             return true;
         }
     }
     return false;
 }
 
-static bool read_quality(struct options *options, const char *value)
+static bool read_quality(void *into, const char *value)
 {
-    return read_whole(value, 1, 100, &options->stage.settings.jpeg_quality);
+    return option_whole(value, 1, 100, &stage_of(into)->settings.jpeg_quality);
 }
 
-static bool read_jpeg_threads(struct options *options, const char *value)
+static bool read_jpeg_threads(void *into, const char *value)
 {
-    return read_whole(value, 0, CODEC_JPEG_THREADS_MAX, &options->stage.jpeg_threads);
+    return option_whole(value, 0, CODEC_JPEG_THREADS_MAX, &stage_of(into)->jpeg_threads);
 }
 
-static bool read_bitrate(struct options *options, const char *value)
+static bool read_bitrate(void *into, const char *value)
 {
     double mbit;
 
     if (!read_number(value, 0.05, 200, &mbit))
         return false;
-    options->stage.settings.bitrate_bps = (uint32_t)(mbit * 1e6 + 0.5);
+    stage_of(into)->settings.bitrate_bps = (uint32_t)(mbit * 1e6 + 0.5);
     return true;
 }
 
-static bool read_fps(struct options *options, const char *value)
+static bool read_fps(void *into, const char *value)
 {
-    return read_whole(value, 0, 240, &options->stage.settings.fps);
+    return option_whole(value, 0, 240, &stage_of(into)->settings.fps);
 }
 
-static bool read_preset(struct options *options, const char *value)
+static bool preset_exists(const char *preset)
 {
-    if (!codec_x264.has_preset(value) && !codec_nvenc.has_preset(value))
+    return codec_x264.has_preset(preset) || codec_nvenc.has_preset(preset);
+}
+
+static bool read_preset(void *into, const char *value)
+{
+    struct stream_settings *settings = &stage_of(into)->settings;
+
+    if (!preset_exists(value))
         return false;
-    snprintf(options->stage.settings.preset, sizeof(options->stage.settings.preset), "%s", value);
+    snprintf(settings->preset, sizeof(settings->preset), "%s", value);
     return true;
 }
+
+static bool read_intra_refresh(void *into, const char *value)
+{
+    return truth(value, &stage_of(into)->intra_refresh);
+}
+
+/* ---- renditions ---------------------------------------------------------------------------- */
 
 /* Renditions have names: a later one of the same name takes the place of an earlier one. */
 static bool put_rendition(struct stage_config *stage, const struct rendition_spec *spec)
@@ -129,8 +171,7 @@ static bool put_rendition(struct stage_config *stage, const struct rendition_spe
         return true;
     }
     if (i == RENDITIONS_MAX - 1) {
-        snprintf(detail, sizeof(detail),
-                 "there are %u renditions at most, the default one included", RENDITIONS_MAX);
+        log_error("a camera has at most %u renditions, the default one included", RENDITIONS_MAX);
         return false;
     }
     stage->others[i] = *spec;
@@ -138,210 +179,161 @@ static bool put_rendition(struct stage_config *stage, const struct rendition_spe
     return true;
 }
 
-/* One, or in the environment several between blanks. */
-static bool read_renditions(struct options *options, const char *value)
+static bool read_rendition(struct stage_config *stage, const char *text)
 {
+    char reason[RENDITION_REASON_BYTES];
     struct rendition_spec spec;
-    char text[OPTION_TEXT_BYTES];
+
+    if (rendition_spec_parse(text, &spec, reason) < 0) {
+        log_error("rendition \"%s\": %s", text, reason);
+        return false;
+    }
+    if (spec.settings.preset[0] != '\0' && !preset_exists(spec.settings.preset)) {
+        log_error("rendition \"%s\": no encoder has a preset \"%s\"", text, spec.settings.preset);
+        return false;
+    }
+    return put_rendition(stage, &spec);
+}
+
+/* One, or in the environment several between blanks. */
+static bool read_renditions(void *into, const char *value)
+{
+    char text[TEXT_BYTES];
     char *rest = text;
 
     if ((size_t)snprintf(text, sizeof(text), "%s", value) >= sizeof(text))
         return false;
     while (rest) {
         const char *word = strsep(&rest, " ");
-        if (*word == '\0')
-            continue;
-        if (rendition_spec_parse(word, &spec, detail) < 0 || !put_rendition(&options->stage, &spec))
+        if (*word != '\0' && !read_rendition(stage_of(into), word))
             return false;
-        const char *preset = spec.settings.preset;
-        if (*preset != '\0' && !codec_x264.has_preset(preset) && !codec_nvenc.has_preset(preset)) {
-            snprintf(detail, sizeof(detail), "no encoder has a preset \"%s\"", preset);
-            return false;
-        }
     }
     return true;
 }
 
-static bool read_packet_bytes(struct options *options, const char *value)
+/* ---- the rest ------------------------------------------------------------------------------ */
+
+static bool read_packet_bytes(void *into, const char *value)
 {
     uint32_t bytes;
 
-    if (!read_whole(value, STAGE_PACKET_BYTES_MIN, UINT32_C(1) << 30, &bytes))
+    if (!option_whole(value, STAGE_PACKET_BYTES_MIN, UINT32_C(1) << 30, &bytes))
         return false;
-    options->stage.packet_bytes_max = bytes;
+    stage_of(into)->packet_bytes_max = bytes;
     return true;
 }
 
-static bool read_no_crc(struct options *options, const char *value)
+static bool read_no_crc(void *into, const char *value)
 {
-    options->stage.crc = value && (strcmp(value, "0") == 0 || strcmp(value, "false") == 0);
-    return !value || options->stage.crc || strcmp(value, "1") == 0 || strcmp(value, "true") == 0;
+    bool without;
+
+    if (!truth(value, &without))
+        return false;
+    stage_of(into)->crc = !without;
+    return true;
 }
 
-static bool read_log_level(struct options *options, const char *value)
+static bool read_log_level(void *into, const char *value)
 {
-    return log_level_parse(value, &options->log_level) == 0;
+    return log_level_parse(value, &((struct options *)into)->log_level) == 0;
 }
 
-static const struct option_row {
-    const char *flag;
-    const char *variable;
-    const char *value; /* its name in the help; NULL: the flag takes none */
-    option_reader read;
-    const char *allowed;
-    const char *help;
-} table[] = {
-    {"ipc-dir", "SIMCAST_IPC_DIR", "DIR", read_dir, "a directory",
-     "where the rings' sockets are (default " RING_DIR_DEFAULT ")"},
-    {"stream", "SIMCAST_STREAM", "NAME", read_stream, "up to 31 letters, digits, '-' and '_'",
-     "which camera: reads NAME.frames, serves NAME.packets (default front)"},
-    {"codec", "SIMCAST_CODEC", "NAME", read_codec, "h264, jpeg or auto",
-     "until a viewer asks for another: h264, jpeg, or auto = h264,\n"
-     "and jpeg where no H.264 encoder works (default h264)"},
-    {"codec-backend", "SIMCAST_CODEC_BACKEND", "NAME", read_backend, "auto, nvenc or x264",
+static const struct option_row rows[] = {
+    {"ipc-dir", "SIMCAST_IPC_DIR", NULL, "DIR", read_dir, "a directory",
+     "where the rings' sockets are (" RING_DIR_DEFAULT ")"},
+    {"stream", "SIMCAST_STREAM", NULL, "NAME", read_streams,
+     "names of up to 31 letters, digits, '-' and '_', between commas, at most 32",
+     "which camera: reads NAME.frames, serves NAME.packets (front);\n"
+     "may be repeated, or several between commas"},
+    {"all-streams", "SIMCAST_ALL_STREAMS", NULL, NULL, read_all_streams, "true or false",
+     "every camera that appears in the directory, as long as it is there"},
+    {"rendition", "SIMCAST_RENDITIONS", NULL, "SPEC", read_renditions,
+     "NAME=CODEC[,WIDTHxHEIGHT][,quality=N][,bitrate=MBIT][,fps=N][,preset=NAME]",
+     "another way of coding each camera, served as CAMERA+NAME.packets:\n"
+     "NAME=CODEC[,WIDTHxHEIGHT][,OPTION...], CODEC h264, jpeg, or none to\n"
+     "have no such rendition; OPTION quality=N, bitrate=MBIT, fps=N,\n"
+     "preset=NAME. The picture is made to fit the size, never enlarged.\n"
+     "May be repeated; the variable has several between blanks\n"
+     "(jpeg=jpeg and h264=h264, both at full size)"},
+    {"codec", "SIMCAST_CODEC", NULL, "NAME", read_codec, "h264, jpeg or auto",
+     "of CAMERA.packets until a viewer asks for another: h264, jpeg, or\n"
+     "auto: h264, and jpeg where no H.264 encoder works (h264)"},
+    {"codec-backend", "SIMCAST_CODEC_BACKEND", NULL, "NAME", read_backend, "auto, nvenc or x264",
      "who encodes H.264: auto and nvenc try NVIDIA's encoder and take\n"
-     "libx264 where there is none; x264 does not try (default auto)"},
-    {"jpeg-quality", "SIMCAST_JPEG_QUALITY", "N", read_quality, "1 to 100",
-     "1 to 100 (default 80)"},
-    {"jpeg-threads", "SIMCAST_JPEG_THREADS", "N", read_jpeg_threads, "0 to 8",
-     "threads that share a picture as JPEG; 0 = one for each 750,000\n"
-     "pixels, no more than there are cores (default 0)"},
-    {"bitrate", "SIMCAST_BITRATE", "MBIT", read_bitrate, "0.05 to 200 (Mbit/s)",
-     "of H.264 in Mbit/s, 0.05 to 200 (default 4)"},
-    {"fps", "SIMCAST_FPS", "N", read_fps, "0 to 240",
-     "encode at most N frames per second; 0 = all that come (default 0)"},
-    {"preset", "SIMCAST_PRESET", "NAME", read_preset,
+     "libx264 where there is none; x264 does not try (auto)"},
+    {"jpeg-quality", "SIMCAST_JPEG_QUALITY", NULL, "N", read_quality, "1 to 100", "1 to 100 (80)"},
+    {"jpeg-threads", "SIMCAST_JPEG_THREADS", NULL, "N", read_jpeg_threads, "0 to 8",
+     "threads that share a picture as JPEG; 0: one for each 750,000\n"
+     "pixels, no more than there are cores, and only while cores are idle (0)"},
+    {"bitrate", "SIMCAST_BITRATE", NULL, "MBIT", read_bitrate, "0.05 to 200 (Mbit/s)",
+     "of H.264 in Mbit/s, 0.05 to 200 (4)"},
+    {"fps", "SIMCAST_FPS", NULL, "N", read_fps, "0 to 240",
+     "encode at most N frames per second; 0: all that come (0)"},
+    {"preset", "SIMCAST_PRESET", NULL, "NAME", read_preset,
      "ultrafast to veryslow (libx264) or p1 to p7 (NVENC)",
      "ultrafast to veryslow for libx264, p1 to p7 for NVENC; the encoder\n"
-     "that does not know it takes its fastest (default ultrafast)"},
-    {"rendition", "SIMCAST_RENDITIONS", "SPEC", read_renditions,
-     "NAME=CODEC[,WIDTHxHEIGHT][,quality=N][,bitrate=MBIT][,fps=N][,preset=NAME]",
-     "another way of coding the camera, served as STREAM+NAME.packets and\n"
-     "encoded only while wanted: NAME=CODEC[,WIDTHxHEIGHT][,OPTION...],\n"
-     "CODEC h264 or jpeg, or none for no such rendition; OPTION quality=N,\n"
-     "bitrate=MBIT, fps=N, preset=NAME. The picture is made to fit the\n"
-     "size, never enlarged. May be given several times; in the environment\n"
-     "separate them by blanks (default jpeg=jpeg and h264=h264, full size)"},
-    {"packet-bytes-max", "SIMCAST_PACKET_BYTES_MAX", "N", read_packet_bytes,
+     "that does not know it takes its fastest (ultrafast)"},
+    {"intra-refresh", "SIMCAST_INTRA_REFRESH", NULL, NULL, read_intra_refresh, "true or false",
+     "H.264 without keyframes but those that viewers ask for: a wave of\n"
+     "intra blocks renews the picture, and no frame is larger than others"},
+    {"packet-bytes-max", "SIMCAST_PACKET_BYTES_MAX", NULL, "N", read_packet_bytes,
      "4096 to 1073741824 (bytes)",
-     "size of a packet slot; a larger picture is coded worse (default 2 MiB)"},
-    {"no-crc", "SIMCAST_NO_CRC", NULL, read_no_crc, "true or false",
+     "size of a packet slot; a larger picture is coded worse (2097152)"},
+    {"no-crc", "SIMCAST_NO_CRC", NULL, NULL, read_no_crc, "true or false",
      "leave the packets' CRC-32 at 0"},
-    {"log-level", "SIMCAST_LOG_LEVEL", "NAME", read_log_level, "error, warning, info or debug",
-     "error, warning, info or debug (default info)"},
+    {"log-level", "SIMCAST_LOG_LEVEL", NULL, "NAME", read_log_level,
+     "error, warning, info or debug", "error, warning, info or debug (info)"},
 };
 
 static const struct options defaults = {
-    .stage =
+    .cameras =
         {
-            .dir = RING_DIR_DEFAULT,
-            .stream = "front",
-            .settings = {.codec = VIDEO_CODEC_H264,
-                         .jpeg_quality = 80,
-                         .bitrate_bps = 4000000,
-                         .preset = "ultrafast"},
-            .others = {{"jpeg", {.codec = VIDEO_CODEC_JPEG}},
-                       {"h264", {.codec = VIDEO_CODEC_H264}}},
-            .other_count = 2,
-            .crc = true,
-            .packet_bytes_max = 2UL * 1024 * 1024,
+            .names = {"front"},
+            .name_count = 1,
+            .stage =
+                {
+                    .dir = RING_DIR_DEFAULT,
+                    .settings = {.codec = VIDEO_CODEC_H264,
+                                 .jpeg_quality = 80,
+                                 .bitrate_bps = 4000000,
+                                 .preset = "ultrafast"},
+                    .others = {{"jpeg", {.codec = VIDEO_CODEC_JPEG}},
+                               {"h264", {.codec = VIDEO_CODEC_H264}}},
+                    .other_count = 2,
+                    .crc = true,
+                    .packet_bytes_max = 2UL * 1024 * 1024,
+                },
         },
     .log_level = LOG_LEVEL_INFO,
 };
 
-static int read_environment(struct options *options, char *reason)
-{
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        const char *value = getenv(table[i].variable); // NOLINT(concurrency-mt-unsafe)
-        if (!value || table[i].read(options, value))
-            continue;
-        snprintf(reason, OPTIONS_REASON_BYTES, "%s=\"%.96s\" in the environment is wrong: %s%s",
-                 table[i].variable, value, *detail ? "" : "use ",
-                 *detail ? detail : table[i].allowed);
-        return -EINVAL;
-    }
-    return 0;
-}
-
-static int read_flag(struct options *options, int index, char *reason)
-{
-    const struct option_row *row = &table[index];
-
-    if (row->read(options, optarg))
-        return 0;
-    snprintf(reason, OPTIONS_REASON_BYTES, "--%s \"%.96s\" is wrong: %s%s", row->flag,
-             optarg ? optarg : "", *detail ? "" : "use ", *detail ? detail : row->allowed);
-    return -EINVAL;
-}
-
-static int read_arguments(struct options *options, int argc, char *const argv[], char *reason)
-{
-    struct option flags[OPTION_COUNT + 3] = {0};
-    int choice;
-    int index = 0;
-
-    for (size_t i = 0; i < OPTION_COUNT; i++)
-        flags[i] = (struct option){table[i].flag, table[i].value ? required_argument : no_argument,
-                                   NULL, 'f'};
-    flags[OPTION_COUNT] = (struct option){"help", no_argument, NULL, 'h'};
-    flags[OPTION_COUNT + 1] = (struct option){"version", no_argument, NULL, 'v'};
-    opterr = 0;
-    optind = 1;
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): before threads start
-    while ((choice = getopt_long(argc, argv, ":h", flags, &index)) != -1) {
-        if (choice == 'h' || choice == 'v') {
-            options->request = choice == 'h' ? OPTIONS_HELP : OPTIONS_VERSION;
-            return 0;
-        }
-        if (choice != 'f') {
-            snprintf(reason, OPTIONS_REASON_BYTES, "%s %s: see simcast-encoder --help",
-                     argv[optind - 1],
-                     choice == ':' ? "needs a value" : "is no flag of this program");
-            return -EINVAL;
-        }
-        if (read_flag(options, index, reason) < 0)
-            return -EINVAL;
-    }
-    if (optind == argc)
-        return 0;
-    snprintf(reason, OPTIONS_REASON_BYTES, "\"%s\" is not expected: see simcast-encoder --help",
-             argv[optind]);
-    return -EINVAL;
-}
-
-int options_read(int argc, char *const argv[], struct options *ret_options,
-                 char ret_reason[OPTIONS_REASON_BYTES])
+enum option_result options_read(int argc, char **argv, struct options *ret_options)
 {
     struct options options = defaults;
+    const struct option_group group = {rows, sizeof(rows) / sizeof(rows[0]), &options};
+    const struct option_program program = {
+        .name = "simcast-encoder",
+        .version = SIMCAST_VERSION,
+        .before =
+            "Usage: simcast-encoder [OPTION]...\n"
+            "Encodes the newest frame of each camera, in each way that somebody watches. Reads the\n"
+            "simulator's frame rings, serves rings of packets to simcastd; opens no network\n"
+            "connection. What viewers ask for (codec, quality, bitrate, fps) changes while running.\n"
+            "\n",
+        .after = "\n"
+                 "An option beats its variable in the environment. Exit status: 0 stopped by a\n"
+                 "signal, 78 a wrong option or value, 1 anything else.\n"
+                 "\n"
+                 "  simcast-encoder --stream front,rear --rendition preview=jpeg,640x360,fps=15\n",
+        .groups = &group,
+        .group_count = 1,
+    };
+    enum option_result result = option_read(&program, argc, argv);
 
-    detail[0] = '\0';
-    int rc = read_environment(&options, ret_reason);
-
-    if (rc == 0)
-        rc = read_arguments(&options, argc, argv, ret_reason);
-    if (rc == 0)
+    /* With all of them, `front` is but one that may appear. */
+    if (options.cameras.all && options.streams_from == OPTIONS_DEFAULT)
+        options.cameras.name_count = 0;
+    if (result == OPTION_GO)
         *ret_options = options;
-    return rc;
-}
-
-void options_help(void)
-{
-    printf("Usage: simcast-encoder [FLAGS]\n\n"
-           "Encodes the newest frame of a camera, while somebody watches. Reads the simulator's\n"
-           "frame ring, serves a ring of packets to simcastd; opens no network connection. What\n"
-           "viewers ask for (codec, quality, bitrate, fps) changes while running.\n\n");
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        const char *help = table[i].help;
-        printf("  --%s%s%s  (%s)\n", table[i].flag, table[i].value ? " " : "",
-               table[i].value ? table[i].value : "", table[i].variable);
-        while (*help != '\0') {
-            int length = (int)strcspn(help, "\n");
-            printf("        %.*s\n", length, help);
-            help += length + (help[length] == '\n');
-        }
-    }
-    printf("  --help, --version\n\n"
-           "A flag beats its variable in the environment. Exit codes: 0 stopped by a signal,\n"
-           "78 wrong flag or value, 1 anything else.\n\n"
-           "Try it:  simcast-sim --pattern & simcast-encoder & simcastd\n");
+    return result;
 }

@@ -8,26 +8,18 @@
 #define SIMCAST_ENCODER_OPTIONS_H
 
 #include "base/log.h"
-#include "encoder/stage.h"
+#include "base/options.h"
+#include "encoder/cameras.h"
 
-#define OPTIONS_REASON_BYTES 384
-
-enum options_request { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
+enum options_source { OPTIONS_DEFAULT, OPTIONS_ENVIRONMENT, OPTIONS_FLAGS };
 
 struct options {
-    struct stage_config stage; /* its strings point into argv or the environment */
+    struct cameras_config cameras; /* its strings point into argv or the environment */
     enum log_level log_level;
-    enum options_request request;
+    enum options_source streams_from; /* the strongest that names streams */
 };
 
-/*
- * Errors: -EINVAL an unknown flag or a wrong value, with one sentence in ret_reason that names
- * it, where it came from, and what is allowed.
- */
-int options_read(int argc, char *const argv[], struct options *ret_options,
-                 char ret_reason[OPTIONS_REASON_BYTES]);
-
-/* Writes the help text to stdout. */
-void options_help(void);
+/* As option_read; ret_options is set on OPTION_GO alone. */
+enum option_result options_read(int argc, char **argv, struct options *ret_options);
 
 #endif
