@@ -3,122 +3,14 @@
 #include <errno.h>
 
 #include <check.h>
-#include <libavcodec/avcodec.h>
 
-#include "encoder/codec.h"
-#include "tests/picture_kit.h"
-
-#define PACKET_BYTES (1024UL * 1024)
-#define GUARD_BYTES 64
-#define GUARD_VALUE 0xA5
+#include "tests/video_kit.h"
 
 enum nal { NAL_SLICE = 1, NAL_IDR = 5, NAL_SEI = 6, NAL_SPS = 7, NAL_PPS = 8 };
 
-static uint8_t memory[PACKET_BYTES + GUARD_BYTES + AV_INPUT_BUFFER_PADDING_SIZE];
-
-struct session {
-    struct codec *codec;
-    struct stream_settings settings;
-    AVCodecContext *decoder;
-    AVFrame *decoded;
-    AVPacket *packet;
-};
-
 static struct session session_open(uint32_t width, uint32_t height, size_t packet_bytes_max)
 {
-    struct session session = {.settings = {.codec = VIDEO_CODEC_H264,
-                                           .bitrate_bps = 4000000,
-                                           .fps = 30,
-                                           .width = width,
-                                           .height = height,
-                                           .preset = "ultrafast"}};
-    struct codec_config config = {session.settings, packet_bytes_max};
-
-    ck_assert_int_eq(codec_x264.open(&config, &session.codec), 0);
-    session.decoder = avcodec_alloc_context3(avcodec_find_decoder(AV_CODEC_ID_H264));
-    session.decoded = av_frame_alloc();
-    session.packet = av_packet_alloc();
-    ck_assert_int_eq(avcodec_open2(session.decoder, NULL, NULL), 0);
-    return session;
-}
-
-static void session_close(struct session *session)
-{
-    codec_x264.close(session->codec);
-    av_packet_free(&session->packet);
-    av_frame_free(&session->decoded);
-    avcodec_free_context(&session->decoder);
-}
-
-/* Codes into `bytes_max` bytes of memory and checks that not one more was written. */
-static int encode(struct session *session, const struct kit_frame *kit, bool keyframe,
-                  struct codec_packet *packet)
-{
-    struct picture picture = kit_picture(kit);
-
-    packet->bytes = memory;
-    memset(memory, GUARD_VALUE, sizeof(memory));
-    ck_assert_int_eq(codec_x264.load(session->codec, &picture), 0);
-    int rc = codec_x264.encode(session->codec, keyframe, packet);
-    for (unsigned i = 0; i < GUARD_BYTES; i++)
-        ck_assert_uint_eq(memory[packet->bytes_max + i], GUARD_VALUE);
-    return rc;
-}
-
-static struct codec_packet encode_ok(struct session *session, const struct kit_frame *kit,
-                                     bool keyframe)
-{
-    struct codec_packet packet = {.bytes_max = PACKET_BYTES};
-
-    ck_assert_int_eq(encode(session, kit, keyframe, &packet), 0);
-    ck_assert_int_eq(packet.keyframe, keyframe);
-    return packet;
-}
-
-/* A set of bits: which NAL unit types the access unit holds. */
-static unsigned nal_types(const struct codec_packet *packet)
-{
-    unsigned types = 0;
-
-    for (size_t i = 0; i + 3 < packet->size_bytes; i++) {
-        const uint8_t *at = packet->bytes + i;
-        if (at[0] == 0 && at[1] == 0 && at[2] == 1)
-            types |= 1u << (at[3] & 0x1f);
-    }
-    return types;
-}
-
-/* Decodes one access unit, which must deliver its picture at once; a viewer has no patience. */
-static struct kit_image decode(struct session *session, const struct codec_packet *packet)
-{
-    AVFrame *frame = session->decoded;
-
-    ck_assert_int_eq(av_new_packet(session->packet, (int)packet->size_bytes), 0);
-    memcpy(session->packet->data, packet->bytes, packet->size_bytes);
-    session->decoder->flags |= AV_CODEC_FLAG_LOW_DELAY;
-    ck_assert_int_eq(avcodec_send_packet(session->decoder, session->packet), 0);
-    ck_assert_int_eq(avcodec_receive_frame(session->decoder, frame), 0);
-    av_packet_unref(session->packet);
-    ck_assert_int_eq(frame->format, AV_PIX_FMT_YUV420P);
-    struct kit_image image = kit_image_make((uint32_t)frame->width, (uint32_t)frame->height);
-    for (uint32_t i = 0; i < image.width * image.height; i++) {
-        int x = (int)(i % image.width);
-        int y = (int)(i / image.width);
-        image.pixels[i] = kit_rgb_from_yuv(frame->data[0][y * frame->linesize[0] + x],
-                                           frame->data[1][y / 2 * frame->linesize[1] + x / 2],
-                                           frame->data[2][y / 2 * frame->linesize[2] + x / 2]);
-    }
-    return image;
-}
-
-static double decoded_psnr(struct session *session, const struct codec_packet *packet,
-                           const struct ring_frame *frame, unsigned phase)
-{
-    struct kit_image image = decode(session, packet);
-    double psnr = kit_psnr(&image, frame, phase);
-
-    free(image.pixels);
-    return psnr;
+    return session_open_with(&codec_x264, NULL, width, height, packet_bytes_max);
 }
 
 static void check_pictures(uint32_t fourcc, uint32_t width, uint32_t height, uint32_t flags)
