@@ -254,12 +254,18 @@ static natsStatus set_login(struct lane *lane, natsOptions *options)
     return NATS_OK;
 }
 
+static bool uses_tls(const struct lane *lane)
+{
+    return strncmp(lane->server, "tls://", 6) == 0 || lane->bus->files[BUS_FILE_CA] ||
+           lane->bus->files[BUS_FILE_CERT];
+}
+
 static natsStatus set_tls(struct lane *lane, natsOptions *options)
 {
     char *const *files = lane->bus->files;
     natsStatus status = NATS_OK;
 
-    if (strncmp(lane->server, "tls://", 6) != 0 && !files[BUS_FILE_CA] && !files[BUS_FILE_CERT])
+    if (!uses_tls(lane))
         return NATS_OK;
     status = natsOptions_SetSecure(options, true);
     if (status == NATS_OK && files[BUS_FILE_CA]) {
@@ -480,6 +486,14 @@ static void lane_serve(struct lane *lane)
     bus_link_down(lane->bus, lane->lane, why);
 }
 
+/* With TLS 1.3 a server that misses our certificate says so only after the handshake. */
+static bool is_cut_off(const struct lane *lane, natsStatus status)
+{
+    return uses_tls(lane) && !lane->bus->files[BUS_FILE_CERT] &&
+           (status == NATS_PROTOCOL_ERROR || status == NATS_IO_ERROR ||
+            status == NATS_CONNECTION_CLOSED);
+}
+
 /* What a person has to know and do about it. */
 static void explain(const struct lane *lane, natsStatus status, char text[WHY_BYTES])
 {
@@ -497,15 +511,20 @@ static void explain(const struct lane *lane, natsStatus status, char text[WHY_BY
         snprintf(text, bytes, "the server refuses the login in the URL; correct it");
     else if (status == NATS_CONNECTION_AUTH_FAILED)
         snprintf(text, bytes, "the server wants a login; name its file by --bus-login");
-    else if (status == NATS_SECURE_CONNECTION_WANTED)
-        snprintf(text, bytes, "the server wants TLS; use tls:// and --bus-ca");
     else if (status == NATS_SECURE_CONNECTION_REQUIRED)
+        snprintf(text, bytes, "the server wants TLS; use tls:// and --bus-ca");
+    else if (status == NATS_SECURE_CONNECTION_WANTED)
         snprintf(text, bytes, "the server has no TLS; use nats:// without --bus-ca and --bus-cert");
     else if (status == NATS_SSL_ERROR)
         snprintf(text, bytes,
                  "no TLS with the server (%s); check --bus-ca, the name in the URL "
                  "and, if the server asks for one, --bus-cert",
                  said ? said : "no reason given");
+    else if (is_cut_off(lane, status))
+        snprintf(text, bytes,
+                 "the server ends the TLS connection (%s); if it wants our certificate, name it by "
+                 "--bus-cert and --bus-key",
+                 natsStatus_GetText(status));
     else
         snprintf(text, bytes, "cannot connect (%s)", natsStatus_GetText(status));
 }
@@ -514,7 +533,7 @@ static bool needs_a_person(const struct lane *lane, natsStatus status)
 {
     return lane->trouble[0] != '\0' || status == NATS_CONNECTION_AUTH_FAILED ||
            status == NATS_SECURE_CONNECTION_WANTED || status == NATS_SECURE_CONNECTION_REQUIRED ||
-           status == NATS_SSL_ERROR;
+           status == NATS_SSL_ERROR || is_cut_off(lane, status);
 }
 
 static void report_failure(struct lane *lane, unsigned server, natsStatus status)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A NATS client on a plain socket, and a server to talk to, for tests."""
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -8,12 +9,16 @@ import time
 
 
 class Nats:
-    """One connection; subscribes to `subjects` at once. Messages are (subject, bytes)."""
+    """One connection; subscribes to `subjects` at once. Messages are (subject, bytes).
 
-    def __init__(self, port, *subjects):
+    `login` is what CONNECT may hold, e.g. user="x", pass="y" in a dict.
+    """
+
+    def __init__(self, port, *subjects, **login):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
         self.buffer = b""
-        self._send('CONNECT {"verbose":false,"pedantic":false,"echo":false}')
+        self._send("CONNECT " + json.dumps({"verbose": False, "pedantic": False, "echo": False,
+                                            **login}))
         for number, subject in enumerate(subjects, 1):
             self._send(f"SUB {subject} {number}")
         self.flush()
@@ -99,28 +104,35 @@ class Nats:
 
 
 class NatsServer:
-    """Debian's nats-server on a port of its own."""
+    """Debian's nats-server on a port of its own; `config`: path of a file with more settings."""
 
     PROGRAM = shutil.which("nats-server") or "/usr/sbin/nats-server"
 
-    def __init__(self, port):
+    def __init__(self, port, *arguments, config=None, environment=None):
         self.port = port
+        self.command = [self.PROGRAM, "-a", "127.0.0.1", "-p", str(port), *map(str, arguments)]
+        if config:
+            self.command += ["-c", str(config)]
+        self.environment = {**os.environ, **(environment or {})}
         self.process = None
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen(
-            [self.PROGRAM, "-a", "127.0.0.1", "-p", str(self.port)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL, env=self.environment)
         deadline = time.monotonic() + 10
-        while True:
-            try:
-                Nats(self.port).socket.close()
-                return
-            except OSError:
-                if time.monotonic() > deadline or self.process.poll() is not None:
-                    raise
-                time.sleep(0.02)
+        while not self._greets():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise RuntimeError(f"no nats-server: {' '.join(self.command)}")
+            time.sleep(0.02)
+
+    def _greets(self):
+        """A server speaks first, whatever it wants to know about its clients."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+                return probe.recv(4) == b"INFO"
+        except OSError:
+            return False
 
     def stop(self):
         self.process.kill()
