@@ -30,6 +30,11 @@ export class ServerClock {
     return this.#best ? serverMs - this.#best.offsetMs : NaN;
   }
 
+  /** The way back: performance.now() in ms to server time in ms; NaN before the first reply. */
+  toServer(localMs) {
+    return this.#best ? localMs + this.#best.offsetMs : NaN;
+  }
+
   /** Round trip of the sample in use, ms; null before the first reply. */
   get rttMs() {
     return this.#best?.rttMs ?? null;

@@ -14,6 +14,8 @@
 //   mode         'ARMED' | 'HOLD' | 'ESTOP' | 'UNKNOWN', as shown
 //   rttMs        round trip to the server, null before it is known
 //   grab()       Promise of {width, height, data}: the canvas, RGBA, top row first
+//   trace(callback)         calls back for each picture drawn from now on, with {frameSeq} and, in ms
+//                of the server's clock, {receivedMs, decodedMs, drawnMs}
 //   command(action, data)   sends a command as the buttons do
 
 import { Drive } from './drive.js';
@@ -38,6 +40,7 @@ socketUrl.search = socketUrl.hash = '';
 const worker = new Worker('worker.js', { type: 'module' });
 const grabs = new Map();
 let grabId = 0;
+let onDrawn = null;
 let link = { state: 'connecting', attempt: 0, retryInMs: 0, wasOpen: false, atMs: 0 };
 let stats = {
   codec: 'none',
@@ -164,11 +167,19 @@ const onWorker = {
   notice({ text }) {
     panels.showNotice(text, NOTICE_MS);
   },
+  drawn({ frameSeq, receivedMs, decodedMs, drawnMs }) {
+    onDrawn?.({ frameSeq, receivedMs, decodedMs, drawnMs });
+  },
   grab({ id, width, height, data }) {
     grabs.get(id)?.({ width, height, data });
     grabs.delete(id);
   },
 };
+
+function trace(callback) {
+  onDrawn = callback;
+  worker.postMessage({ type: 'trace' });
+}
 
 function grab() {
   return new Promise((resolve) => {
@@ -252,6 +263,7 @@ const api = {
     return currentSafety().mode;
   },
   grab,
+  trace,
   command,
 };
 for (const name of [

@@ -32,7 +32,7 @@ export class Video {
   #drawnSeq = null;
 
   /** events: onUnplayable(codecName), repeated while such frames come; onKeyframeNeeded();
-   *  onDrawn(frameSeq). */
+   *  onDrawn({frameSeq, receivedMs, decodedMs, drawnMs}). */
   constructor({ canvas, clock, canH264, events }) {
     this.#clock = clock;
     this.#canH264 = canH264;
@@ -146,7 +146,8 @@ export class Video {
     this.#framesDrawn += 1;
     this.#drawnSeq = frame.seq;
     this.#drawRate.add(nowMs);
-    this.#events.onDrawn(frame.seq);
+    const { receivedMs, decodedMs } = frame;
+    this.#events.onDrawn({ frameSeq: frame.seq, receivedMs, decodedMs, drawnMs: nowMs });
     this.#latency.add(frameTimeline(frame.stampsMs, this.#clock, { ...frame, drawnMs: nowMs }));
   }
 }

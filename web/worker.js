@@ -3,10 +3,11 @@
 // that the page does can delay a picture or a stop. The page tells it what the operator wants;
 // it tells the page what is so. Messages, page to worker:
 //   start {url, canvas} | command {action, data} | motion {linear_x, linear_y, angular_z}
-//   retry {} | grab {id}
+//   retry {} | grab {id} | trace {}
 // and worker to page:
 //   state {state, attempt, retryInMs, wasOpen} | stats {...} | telemetry {subject, data}
-//   notice {text} | grab {id, width, height, data}
+//   notice {text} | grab {id, width, height, data} | drawn {frameSeq, and ms of the server's clock:
+//   receivedMs, decodedMs, drawnMs}, for each picture once `trace` was asked for
 
 import { ServerClock } from './clock.js';
 import { h264Supported } from './h264.js';
@@ -48,6 +49,7 @@ let commandSeq = 0;
 let unplayableMs = -Infinity;
 let keyframeMs = -Infinity;
 let displayedMs = -Infinity;
+let tracing = false;
 
 /** Grows across reloads and viewers, because it is never behind the wall clock. */
 function nextCommandSeq() {
@@ -159,8 +161,12 @@ const videoEvents = {
       : `Browsers play ${name} only on pages from https:// or localhost.`;
     postMessage({ type: 'notice', text: `${cause} The viewer asked for JPEG instead.` });
   },
-  onDrawn(frameSeq) {
+  onDrawn({ frameSeq, ...timesMs }) {
     const nowMs = performance.now();
+    if (tracing) {
+      const onServer = Object.entries(timesMs).map(([name, ms]) => [name, clock.toServer(ms)]);
+      postMessage({ type: 'drawn', frameSeq, ...Object.fromEntries(onServer) });
+    }
     if (nowMs - displayedMs < DISPLAYED_MS) return;
     displayedMs = nowMs;
     link.send(encodeDisplayed(frameSeq));
@@ -196,6 +202,9 @@ const handlers = {
   },
   retry() {
     link.retryNow();
+  },
+  trace() {
+    tracing = true;
   },
   grab({ id }) {
     const { width, height, data } = video.grab();
