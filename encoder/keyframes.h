@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * When the next picture must be a keyframe: at once after a loss or a change, within 500 ms when
- * somebody asks (many who ask at once share one), and every 2 s for viewers that never ask.
+ * somebody asks (many who ask at once share one), and every 2 s for viewers that never ask, unless
+ * the pictures renew themselves (intra refresh).
  *
  * Thread: any, one caller. Cost: arithmetic; the caller brings the time.
  */
@@ -21,6 +22,7 @@ struct keyframes {
     int64_t last_ns; /* when the last one was coded */
     bool needed;     /* nothing else can be decoded */
     bool asked;      /* somebody waits for one */
+    bool endless;    /* none is due for its age alone */
 };
 
 /* The first picture is a keyframe. */
@@ -43,13 +45,13 @@ static inline bool keyframes_due(const struct keyframes *keyframes, int64_t now_
 {
     int64_t age_ns = now_ns - keyframes->last_ns;
 
-    return keyframes->needed || age_ns >= KEYFRAMES_INTERVAL_NS ||
+    return keyframes->needed || (!keyframes->endless && age_ns >= KEYFRAMES_INTERVAL_NS) ||
            (keyframes->asked && age_ns >= KEYFRAMES_COALESCE_NS);
 }
 
 static inline void keyframes_coded(struct keyframes *keyframes, int64_t now_ns)
 {
-    *keyframes = (struct keyframes){.last_ns = now_ns};
+    *keyframes = (struct keyframes){.last_ns = now_ns, .endless = keyframes->endless};
 }
 
 #endif

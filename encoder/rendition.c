@@ -78,6 +78,7 @@ int rendition_open(const struct rendition_config *config, struct rendition **ret
     pace_init(&rendition->pace);
     pace_limit(&rendition->pace, rendition->settings.fps);
     keyframes_init(&rendition->keyframes);
+    rendition->keyframes.endless = config->coder.intra_refresh;
     int rc = length < 0 || (size_t)length >= sizeof(rendition->name) ? -ENAMETOOLONG
                                                                      : open_ring(rendition, config);
     if (rc < 0) {
@@ -204,6 +205,9 @@ void rendition_restart(struct rendition *rendition)
     rendition->refusals.named = false;
     rendition->loss_named = false;
     rendition->degraded_named = false;
+    /* The encoder of a GPU knows the memory of the simulator that is gone. */
+    if (rendition->coder.backend && rendition->coder.backend->takes_cuda)
+        coder_close(&rendition->coder);
     keyframes_need(&rendition->keyframes);
 }
 
@@ -241,7 +245,7 @@ static struct ring_frame describe_packet(const struct rendition *rendition,
                                          const struct codec_packet *packet)
 {
     struct ring_frame described = *input->frame;
-    bool h264 = rendition->coder.backend->codec == VIDEO_CODEC_H264;
+    bool video = rendition->coder.backend->codec != VIDEO_CODEC_JPEG;
 
     described.payload_bytes = VIDEO_PAYLOAD_OFFSET + packet->size_bytes;
     described.flags = packet->keyframe ? RING_FRAME_KEYFRAME : 0;
@@ -251,8 +255,8 @@ static struct ring_frame describe_packet(const struct rendition *rendition,
     described.height = input->picture->height;
     described.codec = rendition->coder.backend->codec;
     described.matrix = RING_MATRIX_BT601;
-    described.range = h264 ? RING_RANGE_LIMITED : RING_RANGE_FULL;
-    if (h264) {
+    described.range = video ? RING_RANGE_LIMITED : RING_RANGE_FULL;
+    if (video) {
         described.width &= ~UINT32_C(1); /* as convert.h says */
         described.height &= ~UINT32_C(1);
     }
