@@ -86,7 +86,7 @@ static int start_server(struct fanout_rig *rig, int input)
     case FANOUT_NODE:
         return yardstick_node_start(&rig->server, input, rig->port);
     case FANOUT_USTREAMER:
-        return yardstick_ustreamer_start(&rig->server, input, rig->port);
+        return yardstick_ustreamer_start(&rig->server, input, rig->port, false);
     }
     return -EINVAL;
 }

@@ -17,10 +17,12 @@
 
 #include "base/clock.h"
 
-#define HEADER_BYTES_MAX 14
-#define BUFFER_BYTES (GLASS_MESSAGE_BYTES_MAX + HEADER_BYTES_MAX)
+#define BUFFER_BYTES (GLASS_MESSAGE_BYTES_MAX + PART_HEAD_BYTES_MAX)
 #define SENT_BYTES_MAX 1000
 #define RETRY_MS 10
+#define PART_HEAD_BYTES_MAX 512
+#define BLANK_LINE "\r\n\r\n"
+#define LENGTH_FIELD "content-length:"
 #define OPCODE_BINARY 2
 #define OPCODE_CLOSE 8
 
@@ -86,7 +88,7 @@ static int read_some(struct glass_client *client)
 }
 
 /* Messages may follow the answer at once; they stay in the buffer. */
-static int await_upgrade(struct glass_client *client, int64_t give_up_ns)
+static int await_answer(struct glass_client *client, const char *welcome, int64_t give_up_ns)
 {
     struct pollfd fd = {.fd = client->fd, .events = POLLIN};
     const char *end = NULL;
@@ -97,43 +99,56 @@ static int await_upgrade(struct glass_client *client, int64_t give_up_ns)
         poll(&fd, 1, RETRY_MS);
         if (read_some(client) == -EPIPE)
             return -EPROTO;
-        end = memmem(client->bytes, client->filled, "\r\n\r\n", 4);
+        end = memmem(client->bytes, client->filled, BLANK_LINE, strlen(BLANK_LINE));
     }
-    client->taken = (size_t)(end + 4 - (const char *)client->bytes);
-    return memcmp(client->bytes, "HTTP/1.1 101", strlen("HTTP/1.1 101")) == 0 ? 0 : -EPROTO;
+    client->taken = (size_t)(end + strlen(BLANK_LINE) - (const char *)client->bytes);
+    return memcmp(client->bytes + strlen("HTTP/1.1"), welcome, strlen(welcome)) == 0 ? 0 : -EPROTO;
 }
 
-/* The key is the RFC's own example: nobody between us and the server could be confused by it. */
-static int upgrade(struct glass_client *client, uint16_t port, const char *subprotocol,
-                   int64_t give_up_ns)
+static int open_with(struct glass_client *client, uint16_t port, const char *request,
+                     int timeout_ms)
 {
-    char request[512];
-    int count = snprintf(request, sizeof(request),
-                         "GET /stream/ws HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\n"
-                         "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                         "Sec-WebSocket-Version: 13\r\n%s%s%s\r\n",
-                         (unsigned)port, subprotocol ? "Sec-WebSocket-Protocol: " : "",
-                         subprotocol ? subprotocol : "", subprotocol ? "\r\n" : "");
-
-    if (send(client->fd, request, (size_t)count, MSG_NOSIGNAL) != count)
-        return -EPIPE;
-    return await_upgrade(client, give_up_ns);
-}
-
-int glass_client_open(struct glass_client *client, uint16_t port, const char *subprotocol,
-                      int timeout_ms)
-{
+    bool multipart = client->multipart;
     int64_t give_up_ns = clock_now_ns() + timeout_ms * NS_PER_MS;
 
-    *client = (struct glass_client){.fd = -1, .bytes = malloc(BUFFER_BYTES)};
+    *client =
+        (struct glass_client){.fd = -1, .bytes = malloc(BUFFER_BYTES), .multipart = multipart};
     if (!client->bytes)
         return -ENOMEM;
     int error = connect_until(client, port, give_up_ns);
+    if (error == 0 && send(client->fd, request, strlen(request), MSG_NOSIGNAL) < 0)
+        error = -EPIPE;
     if (error == 0)
-        error = upgrade(client, port, subprotocol, give_up_ns);
+        error = await_answer(client, multipart ? " 200 " : " 101 ", give_up_ns);
     if (error < 0)
         glass_client_close(client);
     return error;
+}
+
+/* The key is the RFC's own example: nobody between us and the server could be confused by it. */
+int glass_client_open(struct glass_client *client, uint16_t port, const char *subprotocol,
+                      int timeout_ms)
+{
+    char request[512];
+
+    snprintf(request, sizeof(request),
+             "GET /stream/ws HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\n"
+             "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+             "Sec-WebSocket-Version: 13\r\n%s%s%s\r\n",
+             (unsigned)port, subprotocol ? "Sec-WebSocket-Protocol: " : "",
+             subprotocol ? subprotocol : "", subprotocol ? "\r\n" : "");
+    client->multipart = false;
+    return open_with(client, port, request, timeout_ms);
+}
+
+int glass_client_open_multipart(struct glass_client *client, uint16_t port, int timeout_ms)
+{
+    char request[128];
+
+    snprintf(request, sizeof(request), "GET /stream HTTP/1.1\r\nHost: 127.0.0.1:%u%s",
+             (unsigned)port, BLANK_LINE);
+    client->multipart = true;
+    return open_with(client, port, request, timeout_ms);
 }
 
 void glass_client_close(struct glass_client *client)
@@ -179,10 +194,37 @@ static int take_frame(struct glass_client *client, struct glass_message *ret_mes
     return 0;
 }
 
+/* The same of a multipart answer. */
+static int take_part(struct glass_client *client, struct glass_message *ret_message)
+{
+    const uint8_t *part = client->bytes + client->taken;
+    size_t left = client->filled - client->taken;
+    char head[PART_HEAD_BYTES_MAX + 1];
+    const uint8_t *end = memmem(part, left, BLANK_LINE, strlen(BLANK_LINE));
+
+    if (!end)
+        return left > PART_HEAD_BYTES_MAX ? -EPROTO : -EAGAIN;
+    size_t head_bytes = (size_t)(end - part) + strlen(BLANK_LINE);
+    if (head_bytes > PART_HEAD_BYTES_MAX)
+        return -EPROTO;
+    memcpy(head, part, head_bytes);
+    head[head_bytes] = '\0';
+    const char *field = strcasestr(head, LENGTH_FIELD);
+    size_t count = field ? strtoul(field + strlen(LENGTH_FIELD), NULL, 10) : 0;
+    if (count == 0 || count > GLASS_MESSAGE_BYTES_MAX)
+        return -EPROTO;
+    if (left < head_bytes + count)
+        return -EAGAIN;
+    client->taken += head_bytes + count;
+    *ret_message = (struct glass_message){part + head_bytes, count, client->read_ns};
+    return 0;
+}
+
 int glass_client_receive(struct glass_client *client, struct glass_message *ret_message)
 {
     for (;;) {
-        int error = take_frame(client, ret_message);
+        int error =
+            client->multipart ? take_part(client, ret_message) : take_frame(client, ret_message);
         if (error == 0 && ret_message->count == 0)
             continue;
         if (error != -EAGAIN)

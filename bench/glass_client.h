@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A WebSocket client on a plain socket, which does nothing but receive: what it adds to a latency
- * is one read. Connects to this machine only; takes unfragmented binary messages, as simcastd and
- * ws send them, and ignores pings, which neither sends within seconds.
+ * A client on a plain socket, which does nothing but receive: what it adds to a latency is one
+ * read. Connects to this machine only; takes unfragmented binary WebSocket messages, as simcastd
+ * and ws send them, and ignores pings, which neither sends within seconds; or the parts of a
+ * multipart answer, as ustreamer sends them.
  *
- * Source: RFC 6455 sections 4.1 and 5.2.
+ * Source: RFC 6455 sections 4.1 and 5.2; RFC 2046 section 5.1.
  * Thread: one.
  */
 #ifndef SIMCAST_BENCH_GLASS_CLIENT_H
 #define SIMCAST_BENCH_GLASS_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +20,7 @@
 struct glass_client {
     int fd;         /* for poll; -1: closed */
     uint8_t *bytes; /* GLASS_MESSAGE_BYTES_MAX and a header's length more */
+    bool multipart;
     size_t filled;
     size_t taken;    /* of these, handed out already */
     int64_t read_ns; /* when the newest bytes were read */
@@ -39,6 +42,9 @@ uint16_t glass_port(void);
  */
 int glass_client_open(struct glass_client *client, uint16_t port, const char *subprotocol,
                       int timeout_ms);
+
+/* The same of GET /stream; each part is a message. */
+int glass_client_open_multipart(struct glass_client *client, uint16_t port, int timeout_ms);
 
 /* Also after an open that failed. */
 void glass_client_close(struct glass_client *client);

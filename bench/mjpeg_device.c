@@ -6,13 +6,18 @@
  *
  * Only what ustreamer asks of a camera is answered: one format (MJPEG), buffers by mmap. Owns the
  * buffers and the bytes read beyond a picture's end; used by ustreamer's one capturing thread.
- * What the program says on stderr goes where its stdout goes.
+ * What the program says on stderr goes where its stdout goes. With CAMERA_NUMBERS=yes in the
+ * environment, each picture is followed by its number, 8 hexadecimal digits, where no decoder
+ * looks.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/videodev2.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -37,12 +42,16 @@ struct device {
     uint8_t ahead[READ_BYTES]; /* read, and behind the end of the last picture */
     size_t ahead_bytes;
     unsigned sequence;
+    bool numbers;
 };
 
 static struct device device = {.fd = -1};
 
-__attribute__((constructor)) static void be_quiet(void)
+__attribute__((constructor)) static void begin(void)
 {
+    const char *numbers = getenv("CAMERA_NUMBERS");
+
+    device.numbers = numbers && strcmp(numbers, "yes") == 0;
     dup2(STDOUT_FILENO, STDERR_FILENO);
 }
 
@@ -142,6 +151,8 @@ static int dequeue_buffer(struct v4l2_buffer *buffer)
     ssize_t count = read_picture(device.memory[index]);
     if (count < 0)
         return refuse(ENODEV);
+    if (device.numbers)
+        count += sprintf((char *)device.memory[index] + count, "%08x", device.sequence);
     device.queue_first++;
     device.queued--;
     buffer->index = index;

@@ -39,16 +39,33 @@ int yardstick_node_start(struct peer *peer, int input, uint16_t port)
 }
 
 /* `persistent`: a camera that is silent for a second is not unplugged. */
-int yardstick_ustreamer_start(struct peer *peer, int input, uint16_t port)
+int yardstick_ustreamer_start(struct peer *peer, int input, uint16_t port, bool numbered)
 {
     char path[PATH_BYTES];
     char preload[PATH_BYTES + 16];
     char port_text[16];
     const char *const argv[] = {
-        ENV,        preload,        USTREAMER,       "--device",     "/dev/stdin",
-        "--format", "MJPEG",        "--encoder",     "HW",           "--workers",
-        "1",        "--resolution", "1280x720",      "--host",       "127.0.0.1",
-        "--port",   port_text,      "--tcp-nodelay", "--persistent", NULL,
+        ENV,
+        preload,
+        numbered ? "CAMERA_NUMBERS=yes" : "CAMERA_NUMBERS=",
+        USTREAMER,
+        "--device",
+        "/dev/stdin",
+        "--format",
+        "MJPEG",
+        "--encoder",
+        "HW",
+        "--workers",
+        "1",
+        "--resolution",
+        "1280x720",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        port_text,
+        "--tcp-nodelay",
+        "--persistent",
+        NULL,
     };
 
     program_path(DEVICE, path, sizeof(path));

@@ -9,6 +9,7 @@
 #ifndef SIMCAST_BENCH_YARDSTICK_SERVERS_H
 #define SIMCAST_BENCH_YARDSTICK_SERVERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bench/peer.h"
@@ -17,11 +18,17 @@
 const char *yardstick_ustreamer_missing(void);
 const char *yardstick_node_missing(void);
 
+/* How a numbered picture's number is written. */
+#define YARDSTICK_NUMBER_CHARS 8
+#define YARDSTICK_NUMBER_SCAN "%8x"
+
 /*
  * Starts the server on 127.0.0.1:port with the pipe's reading end as its input, which stays the
  * caller's. End it with SIGKILL: ustreamer takes a second to obey anything milder.
+ *
+ * `numbered`: behind each JPEG's end stands its number among all that came, from 0, as text.
  */
-int yardstick_ustreamer_start(struct peer *peer, int input, uint16_t port);
+int yardstick_ustreamer_start(struct peer *peer, int input, uint16_t port, bool numbered);
 int yardstick_node_start(struct peer *peer, int input, uint16_t port);
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owns three processes (who writes the pictures, ffmpeg, node), the two pipes between them and the
- * viewer's connection. The n-th message is the n-th picture: ffmpeg is told to drop and repeat
- * none, and the first picture is written when the viewer is connected. ffmpeg gets one thread,
+ * Owns three processes (who writes the pictures, ffmpeg, the server), the two pipes between them
+ * and the viewer's connection. ffmpeg is told to drop and repeat nothing, and the first picture is
+ * written when the viewer is connected: so the n-th that leaves ffmpeg is the n-th picture, which
+ * Node sends all, and ustreamer, which may drop some, with its number. ffmpeg gets one thread,
  * because with more it holds back as many pictures; one it holds back whatever it is told.
  */
-#include "bench/glass_node.h"
+#include "bench/glass_ffmpeg.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,10 +20,9 @@
 #include "bench/glass_client.h"
 #include "bench/peer.h"
 #include "bench/program.h"
+#include "bench/yardstick_servers.h"
 
 #define FFMPEG "/usr/bin/ffmpeg"
-#define NODE "/usr/bin/node"
-#define WS BENCH_SOURCE_DIR "/node/node_modules/ws/package.json"
 #define PIPE_BYTES (1 << 20) /* the most that an ordinary user gets: in ffmpeg's favour */
 #define WARM_UP 20           /* pictures */
 #define HELD_BACK 2          /* written after those that count; ffmpeg keeps the newest, or two */
@@ -41,7 +41,8 @@ struct writer {
 struct way {
     struct peer writing;
     struct peer ffmpeg;
-    struct peer node;
+    struct peer server;
+    enum glass_server kind;
     struct glass_client client;
     struct writer *writer;
     int raw[2];
@@ -49,15 +50,11 @@ struct way {
     uint16_t port;
 };
 
-const char *glass_node_missing(void)
+const char *glass_ffmpeg_missing(enum glass_server server)
 {
     if (access(FFMPEG, X_OK) < 0)
         return "ffmpeg is missing; install the package ffmpeg";
-    if (access(NODE, X_OK) < 0)
-        return "node is missing; install the packages nodejs and npm";
-    if (access(WS, R_OK) < 0)
-        return "npm's ws is missing; run: npm ci --prefix bench/node";
-    return NULL;
+    return server == GLASS_NODE ? yardstick_node_missing() : yardstick_ustreamer_missing();
 }
 
 /* ---- processes ----------------------------------------------------------------------------- */
@@ -117,14 +114,19 @@ static int start_ffmpeg(struct way *way)
     return program_start(&way->ffmpeg, argv, (struct program_pipes){way->raw[0], way->coded[1]});
 }
 
-static int start_node(struct way *way)
+static int start_server(struct way *way)
 {
-    char port[16];
-    const char *const argv[] = {NODE, BENCH_SOURCE_DIR "/node/relay.mjs", port, NULL};
-
     way->port = glass_port();
-    snprintf(port, sizeof(port), "%u", (unsigned)way->port);
-    return program_start(&way->node, argv, (struct program_pipes){way->coded[0], -1});
+    if (way->kind == GLASS_NODE)
+        return yardstick_node_start(&way->server, way->coded[0], way->port);
+    return yardstick_ustreamer_start(&way->server, way->coded[0], way->port, true);
+}
+
+static int open_client(struct way *way)
+{
+    if (way->kind == GLASS_NODE)
+        return glass_client_open(&way->client, way->port, NULL, START_MS);
+    return glass_client_open_multipart(&way->client, way->port, START_MS);
 }
 
 static void close_all(int fds[2])
@@ -143,11 +145,11 @@ static int begin(struct way *way)
     fcntl(way->raw[1], F_SETPIPE_SZ, PIPE_BYTES);
     fcntl(way->coded[1], F_SETPIPE_SZ, PIPE_BYTES);
     way->writer->into = way->raw[1];
-    int error = start_node(way);
+    int error = start_server(way);
     if (error == 0)
         error = start_ffmpeg(way);
     if (error == 0)
-        error = glass_client_open(&way->client, way->port, NULL, START_MS);
+        error = open_client(way);
     if (error == 0)
         error = peer_start(&way->writing, write_pictures, way->writer);
     close_all(way->raw);
@@ -157,11 +159,11 @@ static int begin(struct way *way)
 
 static void end(struct way *way)
 {
-    struct peer *peers[] = {&way->writing, &way->ffmpeg, &way->node};
+    struct peer *peers[] = {&way->writing, &way->ffmpeg, &way->server};
 
     glass_client_close(&way->client);
     for (unsigned i = 0; i < sizeof(peers) / sizeof(peers[0]); i++) {
-        peer_signal(peers[i], SIGTERM);
+        peer_signal(peers[i], SIGKILL);
         peer_join(peers[i], END_MS);
     }
     close_all(way->raw);
@@ -170,14 +172,32 @@ static void end(struct way *way)
 
 /* ---- the viewer ---------------------------------------------------------------------------- */
 
+/* Which picture a message is; `before` came before it. Negative: none of the clip's. */
+static int number_of(const struct way *way, const struct glass_message *message, int before)
+{
+    char digits[YARDSTICK_NUMBER_CHARS + 1] = "";
+    unsigned number;
+
+    if (way->kind == GLASS_NODE)
+        return before + 1;
+    if (message->count < YARDSTICK_NUMBER_CHARS)
+        return -1;
+    memcpy(digits, message->bytes + message->count - YARDSTICK_NUMBER_CHARS,
+           YARDSTICK_NUMBER_CHARS);
+    if (sscanf(digits, YARDSTICK_NUMBER_SCAN, &number) != 1 || number >= PICTURES_MAX)
+        return -1;
+    return (int)number;
+}
+
 static int watch(struct way *way, struct histogram *ret_times)
 {
     struct pollfd fd = {.fd = way->client.fd, .events = POLLIN};
     int64_t give_up_ns = clock_now_ns() + START_MS * NS_PER_MS +
                          4 * (int64_t)way->writer->pictures * way->writer->period_ns;
     struct glass_message message;
+    int newest = -1;
 
-    for (unsigned n = 0; n < way->writer->pictures;) {
+    while (newest + 1 < (int)way->writer->pictures) {
         int error = glass_client_receive(&way->client, &message);
         if (error < 0 && error != -EAGAIN)
             return error;
@@ -187,17 +207,20 @@ static int watch(struct way *way, struct histogram *ret_times)
             poll(&fd, 1, 100);
             continue;
         }
-        if (n >= WARM_UP)
-            histogram_record(ret_times, message.arrived_ns - way->writer->began_ns[n]);
-        n++;
+        int number = number_of(way, &message, newest);
+        if (number <= newest)
+            continue;
+        newest = number;
+        if (number >= WARM_UP)
+            histogram_record(ret_times, message.arrived_ns - way->writer->began_ns[number]);
     }
     return 0;
 }
 
-int glass_node_measure(const struct scene *clip, unsigned fps, unsigned pictures,
-                       struct histogram *ret_times)
+int glass_ffmpeg_measure(enum glass_server server, const struct scene *clip, unsigned fps,
+                         unsigned pictures, struct histogram *ret_times)
 {
-    struct way way = {.client.fd = -1, .raw = {-1, -1}, .coded = {-1, -1}};
+    struct way way = {.kind = server, .client.fd = -1, .raw = {-1, -1}, .coded = {-1, -1}};
 
     if (WARM_UP + pictures > PICTURES_MAX)
         return -EINVAL;
