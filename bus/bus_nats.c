@@ -26,11 +26,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include <nats/nats.h>
-
 #include "base/log.h"
 #include "bus/core.h"
-#include "bus/login.h"
+#include "bus/nats_access.h"
 
 #define CONNECT_TIMEOUT_MS 1000
 #define WRITE_DEADLINE_MS 500
@@ -41,10 +39,7 @@
 #define RETRY_REFUSED_MS 10000 /* after a login that was refused: a person has to act */
 #define PENDING_MESSAGES_MAX 16384
 #define PENDING_BYTES_MAX (8 << 20)
-#define SERVER_BYTES_MAX 512
-#define CAUSE_BYTES 384
-#define WHY_BYTES (CAUSE_BYTES + 128) /* a cause, and words around it */
-#define REPORTS 8                     /* servers whose last failure is remembered */
+#define REPORTS 8 /* servers whose last failure is remembered */
 
 /* Marks what came from ourselves where two connections make the server's no_echo blind. */
 #define SENDER_HEADER "Simcast-Sender"
@@ -62,7 +57,7 @@ struct session {
     enum bus_lane lane;
     int lost_fd; /* eventfd: the connection is closed */
     unsigned references;
-    char why[CAUSE_BYTES]; /* it was closed; written before lost_fd, read after it */
+    char why[NATS_CAUSE_BYTES]; /* it was closed; written before lost_fd, read after it */
 };
 
 struct lane {
@@ -74,10 +69,8 @@ struct lane {
     natsSubscription *subscriptions[BUS_SUBSCRIPTIONS_MAX];
     unsigned subscription_count;
     struct session *session;
-    char server[SERVER_BYTES_MAX]; /* the one being tried: one of the URL's list */
-    struct login login;            /* while connecting, wiped afterwards */
-    char trouble[CAUSE_BYTES];     /* what is wrong with our own files; "": nothing */
-    uint32_t reported[REPORTS];    /* each server's last failure, so that it is logged once */
+    struct nats_access access;  /* to the server that is being tried */
+    uint32_t reported[REPORTS]; /* each server's last failure, so that it is logged once */
 };
 
 struct nats_driver_state {
@@ -219,78 +212,9 @@ static void on_message(natsConnection *connection, natsSubscription *subscriptio
     natsMsg_Destroy(message);
 }
 
-/* Signs what the server asks for with our nkey; the library frees the signature. */
-static natsStatus sign(char **error_text, unsigned char **signature, int *signature_bytes,
-                       const char *nonce, void *closure)
-{
-    const struct lane *lane = closure;
-
-    (void)error_text;
-    return nats_Sign(lane->login.secret, nonce, signature, signature_bytes);
-}
-
-static natsStatus set_login(struct lane *lane, natsOptions *options)
-{
-    const char *file = lane->bus->files[BUS_FILE_LOGIN];
-    char reason[LOGIN_REASON_BYTES];
-
-    if (!file)
-        return NATS_OK;
-    if (login_read(file, &lane->login, reason) < 0) {
-        snprintf(lane->trouble, sizeof(lane->trouble), "cannot use the login in %s: %s", file,
-                 reason);
-        return NATS_CONNECTION_AUTH_FAILED;
-    }
-    switch (lane->login.kind) {
-    case LOGIN_CREDS:
-        return natsOptions_SetUserCredentialsFromFiles(options, file, NULL);
-    case LOGIN_NKEY:
-        return natsOptions_SetNKey(options, lane->login.public, sign, lane);
-    case LOGIN_USER:
-        return natsOptions_SetUserInfo(options, lane->login.user, lane->login.secret);
-    case LOGIN_TOKEN:
-        return natsOptions_SetToken(options, lane->login.secret);
-    }
-    return NATS_OK;
-}
-
-static bool uses_tls(const struct lane *lane)
-{
-    return strncmp(lane->server, "tls://", 6) == 0 || lane->bus->files[BUS_FILE_CA] ||
-           lane->bus->files[BUS_FILE_CERT];
-}
-
-static natsStatus set_tls(struct lane *lane, natsOptions *options)
-{
-    char *const *files = lane->bus->files;
-    natsStatus status = NATS_OK;
-
-    if (!uses_tls(lane))
-        return NATS_OK;
-    status = natsOptions_SetSecure(options, true);
-    if (status == NATS_OK && files[BUS_FILE_CA]) {
-        status = natsOptions_LoadCATrustedCertificates(options, files[BUS_FILE_CA]);
-        if (status != NATS_OK)
-            snprintf(lane->trouble, sizeof(lane->trouble), "cannot use the CA certificates in %s",
-                     files[BUS_FILE_CA]);
-    }
-    if (status == NATS_OK && files[BUS_FILE_CERT]) {
-        status =
-            natsOptions_LoadCertificatesChain(options, files[BUS_FILE_CERT], files[BUS_FILE_KEY]);
-        if (status != NATS_OK)
-            snprintf(lane->trouble, sizeof(lane->trouble),
-                     "cannot use the certificate in %s with the key in %s", files[BUS_FILE_CERT],
-                     files[BUS_FILE_KEY]);
-    }
-    return status;
-}
-
 static natsStatus set_behaviour(const struct lane *lane, natsOptions *options)
 {
-    natsStatus status = natsOptions_SetURL(options, lane->server);
-
-    if (status == NATS_OK)
-        status = natsOptions_SetName(options, lane->bus->name);
+    natsStatus status = natsOptions_SetName(options, lane->bus->name);
     if (status == NATS_OK)
         status = natsOptions_SetAllowReconnect(options, false);
     if (status == NATS_OK)
@@ -317,13 +241,10 @@ static natsStatus make_options(struct lane *lane, natsOptions **ret_options)
     natsOptions *options = NULL;
     natsStatus status = natsOptions_Create(&options);
 
-    lane->trouble[0] = '\0';
     if (status == NATS_OK)
         status = set_behaviour(lane, options);
     if (status == NATS_OK)
-        status = set_login(lane, options);
-    if (status == NATS_OK)
-        status = set_tls(lane, options);
+        status = nats_access_set(&lane->access, options);
     if (status != NATS_OK) {
         natsOptions_Destroy(options);
         return status;
@@ -395,7 +316,7 @@ static natsStatus connect_server(struct lane *lane)
         status = subscribe_all(lane);
     if (status == NATS_OK)
         status = natsConnection_FlushTimeout(lane->connection, CONNECT_TIMEOUT_MS);
-    explicit_bzero(&lane->login, sizeof(lane->login));
+    nats_access_end(&lane->access);
     if (status != NATS_OK)
         lane_disconnect(lane);
     return status;
@@ -464,7 +385,7 @@ static enum wake lane_wait(const struct lane *lane)
 
 static void lane_serve(struct lane *lane)
 {
-    char why[WHY_BYTES] = "closed";
+    char why[NATS_WHY_BYTES] = "closed";
     enum wake wake;
 
     bus_link_up(lane->bus, lane->lane);
@@ -486,72 +407,22 @@ static void lane_serve(struct lane *lane)
     bus_link_down(lane->bus, lane->lane, why);
 }
 
-/* With TLS 1.3 a server that misses our certificate says so only after the handshake. */
-static bool is_cut_off(const struct lane *lane, natsStatus status)
-{
-    return uses_tls(lane) && !lane->bus->files[BUS_FILE_CERT] &&
-           (status == NATS_PROTOCOL_ERROR || status == NATS_IO_ERROR ||
-            status == NATS_CONNECTION_CLOSED);
-}
-
-/* What a person has to know and do about it. */
-static void explain(const struct lane *lane, natsStatus status, char text[WHY_BYTES])
-{
-    const char *file = lane->bus->files[BUS_FILE_LOGIN];
-    const char *said = nats_GetLastError(NULL);
-    size_t bytes = WHY_BYTES;
-
-    if (lane->trouble[0] != '\0')
-        snprintf(text, bytes, "%s; correct the file", lane->trouble);
-    else if (status == NATS_CONNECTION_AUTH_FAILED && file)
-        snprintf(text, bytes,
-                 "the server refuses the login in %s; correct that file, or the server's users",
-                 file);
-    else if (status == NATS_CONNECTION_AUTH_FAILED && bus_url_has_secret(lane->bus->url))
-        snprintf(text, bytes, "the server refuses the login in the URL; correct it");
-    else if (status == NATS_CONNECTION_AUTH_FAILED)
-        snprintf(text, bytes, "the server wants a login; name its file by --bus-login");
-    else if (status == NATS_SECURE_CONNECTION_REQUIRED)
-        snprintf(text, bytes, "the server wants TLS; use tls:// and --bus-ca");
-    else if (status == NATS_SECURE_CONNECTION_WANTED)
-        snprintf(text, bytes, "the server has no TLS; use nats:// without --bus-ca and --bus-cert");
-    else if (status == NATS_SSL_ERROR)
-        snprintf(text, bytes,
-                 "no TLS with the server (%s); check --bus-ca, the name in the URL "
-                 "and, if the server asks for one, --bus-cert",
-                 said ? said : "no reason given");
-    else if (is_cut_off(lane, status))
-        snprintf(text, bytes,
-                 "the server ends the TLS connection (%s); if it wants our certificate, name it by "
-                 "--bus-cert and --bus-key",
-                 natsStatus_GetText(status));
-    else
-        snprintf(text, bytes, "cannot connect (%s)", natsStatus_GetText(status));
-}
-
-static bool needs_a_person(const struct lane *lane, natsStatus status)
-{
-    return lane->trouble[0] != '\0' || status == NATS_CONNECTION_AUTH_FAILED ||
-           status == NATS_SECURE_CONNECTION_WANTED || status == NATS_SECURE_CONNECTION_REQUIRED ||
-           status == NATS_SSL_ERROR || is_cut_off(lane, status);
-}
-
 static void report_failure(struct lane *lane, unsigned server, natsStatus status)
 {
-    char text[WHY_BYTES];
-    char shown[SERVER_BYTES_MAX];
+    char text[NATS_WHY_BYTES];
+    char shown[NATS_SERVER_BYTES];
     uint32_t *reported = &lane->reported[server < REPORTS ? server : REPORTS - 1];
     uint32_t hash = 2166136261u; /* FNV-1a */
 
     if (lane->lane != BUS_LANE_NORMAL)
         return;
-    explain(lane, status, text);
+    nats_access_explain(&lane->access, status, text);
     for (const char *byte = text; *byte; byte++)
         hash = (hash ^ (unsigned char)*byte) * 16777619u;
     if (*reported == hash)
         return;
     *reported = hash;
-    bus_url_show(lane->server, shown, sizeof(shown));
+    bus_url_show(lane->access.server, shown, sizeof(shown));
     log_warning("bus %s: %s; trying again until it works", shown, text);
 }
 
@@ -563,12 +434,12 @@ static natsStatus lane_connect(struct lane *lane)
 
     for (unsigned server = 0;; server++) {
         size_t bytes = strcspn(url, ",");
-        snprintf(lane->server, sizeof(lane->server), "%.*s", (int)bytes, url);
+        nats_access_begin(&lane->access, url, bytes);
         natsStatus status = connect_server(lane);
         if (status == NATS_OK)
             return NATS_OK;
         report_failure(lane, server, status);
-        if (needs_a_person(lane, status))
+        if (nats_access_needs_a_person(&lane->access, status))
             worst = NATS_CONNECTION_AUTH_FAILED;
         if (url[bytes] == '\0')
             return worst;
@@ -629,7 +500,7 @@ static int nats_start(struct bus *bus)
     bus->driver_state = state;
     for (int i = 0; i < BUS_LANE_COUNT; i++) {
         struct lane *lane = &state->lanes[i];
-        *lane = (struct lane){.bus = bus, .lane = (enum bus_lane)i};
+        *lane = (struct lane){.bus = bus, .lane = (enum bus_lane)i, .access.files = bus->files};
         const char *name = i == BUS_LANE_STOP ? "bus-nats-stop" : "bus-nats";
         int result = bus_thread_start(&lane->thread, name, lane_run, lane);
         if (result < 0) {

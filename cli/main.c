@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "base/log.h"
+#include "cli/bus_command.h"
 #include "cli/demo.h"
 #include "cli/doctor.h"
 #include "cli/ring_command.h"
@@ -16,6 +17,7 @@ static const struct subcommand {
     const char *summary;
     int (*run)(int argc, char **argv); /* argv[0] is the subcommand; returns the exit code */
 } subcommands[] = {
+    {"bus", "what travels on the bus: show, sub, pub, replay, setup", bus_command_main},
     {"demo", "the whole path on this machine: simulator, encoder, simcastd, bus", demo_main},
     {"doctor", "what is wrong on this machine, and what to do", doctor_main},
     {"ring", "the rings of this machine: list, watch, snapshot, bench", ring_command_main},

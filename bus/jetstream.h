@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * JetStream, the store inside a NATS server: streams that keep what is published on their
+ * subjects. The server does the keeping; publishers neither know nor wait, so a store that is full
+ * or away delays no command. This is only for setting streams up and for reading them back.
+ *
+ * Thread: one at a time. Cost: blocks for at most JETSTREAM_TIMEOUT_MS per call.
+ * Source: docs/bus.md "JetStream".
+ */
+#ifndef SIMCAST_BUS_JETSTREAM_H
+#define SIMCAST_BUS_JETSTREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bus/bus.h"
+
+#define JETSTREAM_TIMEOUT_MS 2000
+#define JETSTREAM_REASON_BYTES 256
+
+struct jetstream;
+
+struct jetstream_stream {
+    const char *name;    /* "TRAIN" */
+    const char *subject; /* "train.>" */
+    int64_t age_ns_max;  /* older messages are deleted */
+    int64_t bytes_max;   /* the oldest are deleted to stay below */
+};
+
+struct jetstream_state {
+    uint64_t messages;
+    uint64_t bytes;
+};
+
+enum jetstream_outcome {
+    JETSTREAM_CREATED,
+    JETSTREAM_CHANGED,   /* it was there with other limits or another subject */
+    JETSTREAM_UNCHANGED, /* it was there as it should be */
+};
+
+/*
+ * Connects. `url` and `access` as in bus_config. On success the caller owns *ret_jetstream.
+ * Errors, with ret_reason for a person: -EINVAL no NATS URL, -ENOKEY login or TLS, -ENOTCONN no
+ * server, -ENOTSUP its JetStream is off, -ENOMEM.
+ */
+int jetstream_open(const char *url, const struct bus_access *access,
+                   struct jetstream **ret_jetstream, char ret_reason[JETSTREAM_REASON_BYTES]);
+
+/* Takes NULL. */
+void jetstream_close(struct jetstream *jetstream);
+
+/* Makes the stream be as told; the same again changes nothing. Errors: -EIO, see ret_reason. */
+int jetstream_make(struct jetstream *jetstream, const struct jetstream_stream *stream,
+                   enum jetstream_outcome *ret_outcome, char ret_reason[JETSTREAM_REASON_BYTES]);
+
+/* Deletes the stream and what it keeps. Errors: -ENOENT there is none, -EIO. */
+int jetstream_delete(struct jetstream *jetstream, const char *name,
+                     char ret_reason[JETSTREAM_REASON_BYTES]);
+
+/* What it keeps now. Errors: -ENOENT there is none, -EIO. */
+int jetstream_look(struct jetstream *jetstream, const char *name,
+                   struct jetstream_state *ret_state);
+
+/* Reads a stream from its first message, or from the first of the last `since_ns` if not 0. */
+int jetstream_read_begin(struct jetstream *jetstream, const char *name, int64_t since_ns,
+                         char ret_reason[JETSTREAM_REASON_BYTES]);
+
+/*
+ * The next message and when the server received it (wall time); valid until the next call.
+ * Errors: -ENODATA there were no more when the reading began, -EIO.
+ */
+int jetstream_read_next(struct jetstream *jetstream, int64_t *ret_wall_ns,
+                        struct bus_message *ret_message);
+
+#endif
