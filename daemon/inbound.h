@@ -27,8 +27,13 @@
 
 #define INBOUND_PATIENCE_NS (5 * NS_PER_S)
 #define INBOUND_HEAD_BYTES_MAX 8192u
+#ifdef SIMCAST_ECHO /* daemon/echo.h */
+#define INBOUND_BYTES_PER_S UINT32_MAX
+#define INBOUND_CONTROLS_PER_S UINT32_MAX
+#else
 #define INBOUND_BYTES_PER_S (512u * 1024)
 #define INBOUND_CONTROLS_PER_S 100u
+#endif
 
 struct inbound_config {
     struct counters *counters; /* borrowed */

@@ -25,6 +25,9 @@
 #include <netdb.h>
 
 #include "base/log.h"
+#ifdef SIMCAST_ECHO
+#include "daemon/echo.h"
+#endif
 #include "daemon/inbound.h"
 #include "proto/viewer.h"
 
@@ -44,6 +47,7 @@ struct session {
     struct lws *wsi;
     struct session *next; /* of all open WebSockets */
     struct session *previous;
+    const struct ws_handler *handler;
     void *client;          /* NULL: not open, or closed for the handler already */
     unsigned close_status; /* close with this as soon as it is writable; 0: stay */
     bool http;             /* a stream over plain HTTP */
@@ -224,6 +228,16 @@ static bool answer(struct ws *ws, struct lws *wsi, struct http_response *ret_res
     return head;
 }
 
+/* Who is told of the WebSockets at this path; NULL: there are none. */
+static const struct ws_handler *handler_at(const struct ws *ws, const char *path)
+{
+#ifdef SIMCAST_ECHO
+    if (strcmp(path, ECHO_PATH) == 0)
+        return echo_handler();
+#endif
+    return strcmp(path, HTTP_WS_PATH) == 0 ? &ws->handler : NULL;
+}
+
 /* 0: go on with the WebSocket handshake; 1: answered; -1: hang up. */
 static int on_upgrade(struct ws *ws, struct lws *wsi, const char *upgrade)
 {
@@ -236,30 +250,29 @@ static int on_upgrade(struct ws *ws, struct lws *wsi, const char *upgrade)
         return respond(wsi, &response, head) < 0 ? -1 : 1;
     }
     unsigned status = read_request(wsi, false, &request);
-    if (status == 0 && strcmp(request.path, HTTP_WS_PATH) != 0)
-        status = 404;
+    const struct ws_handler *handler = status == 0 ? handler_at(ws, request.path) : NULL;
     if (status == 0)
-        status = ws->handler.may_connect(ws->handler.data, &request.at);
+        status = handler ? handler->may_connect(handler->data, &request.at) : 404;
     if (status == 0)
         return 0;
     http_error(status, &response);
     return respond(wsi, &response, false) < 0 ? -1 : 1;
 }
 
-static void session_forget(struct ws *ws, struct session *session)
+static void session_forget(struct session *session)
 {
     void *client = session->client;
 
     session->client = NULL;
     if (client)
-        ws->handler.close(ws->handler.data, client);
+        session->handler->close(session->handler->data, client);
 }
 
 static void on_close(struct ws *ws, struct session *session)
 {
     if (!session->wsi)
         return;
-    session_forget(ws, session);
+    session_forget(session);
     if (session->next)
         session->next->previous = session->previous;
     if (session->previous)
@@ -272,7 +285,15 @@ static void on_close(struct ws *ws, struct session *session)
 
 static int on_open(struct ws *ws, struct lws *wsi, struct session *session, enum client_kind kind)
 {
-    *session = (struct session){.wsi = wsi, .next = ws->sessions, .http = kind > CLIENT_V2};
+    char path[PATH_BYTES_MAX];
+    const struct ws_handler *handler = &ws->handler;
+
+    if (kind <= CLIENT_V2 && header_text(wsi, WSI_TOKEN_GET_URI, path, sizeof(path)))
+        handler = handler_at(ws, path);
+    if (!handler)
+        return -1;
+    *session = (struct session){
+        .wsi = wsi, .handler = handler, .next = ws->sessions, .http = kind > CLIENT_V2};
     if (ws->sessions)
         ws->sessions->previous = session;
     ws->sessions = session;
@@ -285,7 +306,7 @@ static int on_open(struct ws *ws, struct lws *wsi, struct session *session, enum
     if (!header_text(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization, sizeof(authorization)))
         authorization[0] = '\0';
     session->client =
-        ws->handler.open(ws->handler.data, (struct ws_peer *)wsi, kind, authorization);
+        session->handler->open(session->handler->data, (struct ws_peer *)wsi, kind, authorization);
     explicit_bzero(authorization, sizeof(authorization));
     if (session->client)
         return 0;
@@ -312,15 +333,15 @@ static int on_request(struct ws *ws, struct lws *wsi, struct session *session)
     return on_open(ws, wsi, session, response.kind);
 }
 
-static int close_with(struct ws *ws, struct session *session, unsigned status)
+static int close_with(struct session *session, unsigned status)
 {
     if (!session->http)
         lws_close_reason(session->wsi, (enum lws_close_status)status, NULL, 0);
-    session_forget(ws, session);
+    session_forget(session);
     return -1;
 }
 
-static int on_receive(struct ws *ws, struct session *session, const uint8_t *bytes, size_t size)
+static int on_receive(struct session *session, const uint8_t *bytes, size_t size)
 {
     struct lws *wsi = session->wsi;
     bool first = lws_is_first_fragment(wsi);
@@ -331,26 +352,26 @@ static int on_receive(struct ws *ws, struct session *session, const uint8_t *byt
     if (first)
         session->received = 0;
     if (size > WS_MESSAGE_BYTES_MAX - session->received)
-        return close_with(ws, session, WS_CLOSE_TOO_BIG);
+        return close_with(session, WS_CLOSE_TOO_BIG);
     if (size > 0)
         memcpy(session->message + session->received, bytes, size);
     session->received += size;
     if (final) {
         size_t whole = session->received;
         session->received = 0;
-        ws->handler.message(ws->handler.data, session->client, session->message, whole,
-                            !lws_frame_is_binary(wsi));
+        session->handler->message(session->handler->data, session->client, session->message, whole,
+                                  !lws_frame_is_binary(wsi));
     }
     return 0;
 }
 
-static int on_writable(struct ws *ws, struct session *session)
+static int on_writable(struct session *session)
 {
     if (!session->client)
         return 0;
     if (session->close_status != 0)
-        return close_with(ws, session, session->close_status);
-    ws->handler.drained(ws->handler.data, session->client);
+        return close_with(session, session->close_status);
+    session->handler->drained(session->handler->data, session->client);
     return 0;
 }
 
@@ -368,13 +389,13 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_ESTABLISHED:
         return on_websocket(ws, wsi, session);
     case LWS_CALLBACK_RECEIVE:
-        return on_receive(ws, session, in, size);
+        return on_receive(session, in, size);
     case LWS_CALLBACK_SERVER_WRITEABLE:
     case LWS_CALLBACK_HTTP_WRITEABLE:
-        return session ? on_writable(ws, session) : 0;
+        return session ? on_writable(session) : 0;
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
         /* Nothing of ours may follow the peer's close frame. */
-        session_forget(ws, session);
+        session_forget(session);
         return 0;
     case LWS_CALLBACK_CLOSED:
     case LWS_CALLBACK_CLOSED_HTTP:

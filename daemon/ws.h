@@ -16,7 +16,11 @@
 #include "daemon/http.h"
 #include "daemon/loop.h"
 
+#ifdef SIMCAST_ECHO /* daemon/echo.h */
+#define WS_MESSAGE_BYTES_MAX (1024u * 1024)
+#else
 #define WS_MESSAGE_BYTES_MAX 4096u /* from a client; a longer message closes with 1009 */
+#endif
 #define WS_FRAME_BYTES_MAX ((size_t)512 * 1024 * 1024)
 
 enum ws_close_status {
