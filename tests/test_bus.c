@@ -481,6 +481,56 @@ static void start_server(int kind)
         start_local_server();
 }
 
+static int publish_of_epoch(struct bus *bus, uint64_t epoch, const char *payload)
+{
+    return bus_publish(bus, BUS_LANE_NORMAL,
+                       &(struct bus_message){
+                           .subject = "t.motion",
+                           .payload = payload,
+                           .payload_bytes = strlen(payload),
+                           .epoch = epoch,
+                       });
+}
+
+START_TEST(carries_the_epoch_and_the_time_beside_the_payload)
+{
+    struct bus *pair[2];
+    struct bus_message message;
+
+    open_pair(_i, "t.>", NULL, pair);
+    int64_t before_ns = clock_now_ns();
+    ck_assert_int_eq(publish_of_epoch(pair[0], UINT64_MAX - 1, "as it is"), 0);
+    ck_assert(take(pair[1], &message));
+    ck_assert_str_eq(message.payload, "as it is");
+    ck_assert_uint_eq(message.epoch, UINT64_MAX - 1);
+    ck_assert_int_ge(message.sent_ns, before_ns);
+    ck_assert_int_le(message.sent_ns, clock_now_ns());
+    ck_assert_int_eq(publish(pair[0], BUS_LANE_NORMAL, "t.plain", "of none"), 0);
+    ck_assert(take(pair[1], &message));
+    ck_assert_uint_eq(message.epoch, 0);
+    close_pair(pair);
+}
+END_TEST
+
+/* Who waits to be sent while its epoch ends is not sent; what is of no epoch is. */
+START_TEST(drops_what_waits_when_its_epoch_ends)
+{
+    struct bus *pair[2];
+    struct bus_message message;
+
+    open_pair(_i, "t.>", NULL, pair);
+    bus_end_epochs(pair[0], 8);
+    ck_assert_int_eq(publish_of_epoch(pair[0], 7, "of the last one"), 0);
+    ck_assert_int_eq(publish(pair[0], BUS_LANE_NORMAL, "t.plain", "of none"), 0);
+    ck_assert_int_eq(publish_of_epoch(pair[0], 8, "of this one"), 0);
+    expect_message(pair[1], "t.plain", "of none");
+    ck_assert(take(pair[1], &message));
+    ck_assert_str_eq(message.payload, "of this one");
+    ck_assert_uint_eq(counters(pair[0]).dropped_out, 1);
+    close_pair(pair);
+}
+END_TEST
+
 /*
  * Publishes all the while; each message names the server's life in which it was published. What
  * is received after a restart must be of the new life.
@@ -751,6 +801,8 @@ int main(int argc, char **argv)
     tcase_add_loop_test(both, waits_for_a_server_that_comes_late, 0, KIND_COUNT);
     tcase_add_loop_test(both, closes_at_once_when_no_server_is_there, 0, KIND_COUNT);
     tcase_add_loop_test(both, sends_what_was_published_just_before_the_close, 0, KIND_COUNT);
+    tcase_add_loop_test(both, carries_the_epoch_and_the_time_beside_the_payload, 0, KIND_COUNT);
+    tcase_add_loop_test(both, drops_what_waits_when_its_epoch_ends, 0, KIND_COUNT);
     tcase_add_loop_test(both, replays_nothing_over_killed_servers, 0, KIND_COUNT);
     tcase_add_loop_test(both, notices_a_server_that_hangs, 0, KIND_COUNT);
     tcase_add_loop_test(both, leaks_no_descriptor, 0, KIND_COUNT);
