@@ -33,6 +33,7 @@ struct counters {
     uint64_t commands_refused;   /* answered to the sender with a reason */
     uint64_t commands_forbidden; /* of these: by role or lease */
     uint64_t commands_over_rate; /* of these */
+    uint64_t commands_limited;   /* velocities cut to the limits */
     uint64_t commands_malformed_on_bus;
     uint64_t motion_countered; /* foreign motion answered with a zero command */
 

@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "proto/command.h"
 #include "proto/gate_state.h"
 
 #define REPEAT_SECONDS 3
@@ -20,6 +19,7 @@ static const char hold_json[] =
 static const char estop_json[] = "{\"action\":\"estop\",\"reason\":\"video_timeout\","
                                  "\"data\":{\"reason\":\"video_timeout\"},\"_safety\":\"estop\"}";
 static const char video_gate_subject[] = "telemetry.safety.video_gate";
+static const char epoch_subject[] = "telemetry.safety.epoch";
 
 void guard_init(struct guard *guard, const struct gate_config *config, struct bus *bus,
                 struct fanout *fanout, int64_t now_ns)
@@ -32,6 +32,11 @@ void guard_init(struct guard *guard, const struct gate_config *config, struct bu
         .gated_mode = GATE_HOLD,
     };
     gate_init(&guard->gate, now_ns);
+    const struct gate_event first = {
+        .kind = GATE_EVENT_EPOCH,
+        .epoch = (uint64_t)(clock_wall_ns() / NS_PER_US),
+    };
+    gate_step(&guard->gate, &guard->config, &first, now_ns);
 }
 
 static int publish(struct guard *guard, enum bus_lane lane, const char *subject, const char *json)
@@ -41,6 +46,7 @@ static int publish(struct guard *guard, enum bus_lane lane, const char *subject,
                            .subject = subject,
                            .payload = json,
                            .payload_bytes = strlen(json),
+                           .epoch = lane == BUS_LANE_STOP ? guard->gate.epoch : 0,
                        });
 }
 
@@ -80,10 +86,28 @@ static void announce(struct guard *guard, int64_t now_ns)
     guard->announcement_pending = publish(guard, BUS_LANE_NORMAL, video_gate_subject, json) < 0;
 }
 
+static void tell_epoch(const struct guard *guard, struct client *client)
+{
+    char json[64];
+
+    if (client->kind != CLIENT_V2)
+        return;
+    snprintf(json, sizeof(json), "{\"epoch\":%" PRIu64 "}", guard->gate.epoch);
+    fanout_telemetry_to(guard->fanout, client, epoch_subject, json);
+}
+
+static void end_epoch(const struct guard *guard)
+{
+    bus_end_epochs(guard->bus, guard->gate.epoch);
+    for (unsigned i = 0; i < fanout_connections(guard->fanout); i++)
+        tell_epoch(guard, fanout_client(guard->fanout, i));
+}
+
 void guard_tell(const struct guard *guard, struct client *client, int64_t now_ns)
 {
     char json[128];
 
+    tell_epoch(guard, client);
     if (!guard->announced || !guard->gated)
         return;
     write_announcement(guard, now_ns, json, sizeof(json));
@@ -116,7 +140,7 @@ static void publish_pending(struct guard *guard)
     if (guard->stop_pending)
         guard->stop_pending =
             publish(guard, BUS_LANE_STOP, command_subject(COMMAND_ESTOP), estop_json) < 0;
-    if (guard->hold_pending)
+    if (guard->hold_pending && guard->gate.reason != GATE_REASON_NO_BUS)
         guard->hold_pending = guard_publish_hold(guard) < 0;
 }
 
@@ -156,6 +180,8 @@ struct gate_actions guard_step(struct guard *guard, const struct gate_event *eve
     if (actions.changed)
         log_info("gate: %s (%s)", gate_mode_name(guard->gate.mode),
                  gate_reason_name(guard->gate.reason));
+    if (actions.epoch_ended)
+        end_epoch(guard);
     if (actions.changed || now_ns - guard->ring_ns >= GATE_STATE_NS_MAX / 5)
         tell_ring(guard, now_ns);
     repeat_state(guard, now_ns);
@@ -163,6 +189,52 @@ struct gate_actions guard_step(struct guard *guard, const struct gate_event *eve
     guard->hold_pending |= actions.publish_hold;
     publish_pending(guard);
     announce(guard, now_ns);
+    return actions;
+}
+
+static enum gate_role role_of(const struct client *client)
+{
+    if (!client)
+        return GATE_ROLE_BUS;
+    if (client->role == AUTH_OPERATOR)
+        return GATE_ROLE_OPERATOR;
+    return client->role == AUTH_VIEWER ? GATE_ROLE_VIEWER : GATE_ROLE_NONE;
+}
+
+static enum gate_deadman deadman_of(const struct command *command)
+{
+    if (command->deadman == COMMAND_DEADMAN_ABSENT)
+        return GATE_DEADMAN_ABSENT;
+    return command->deadman == COMMAND_DEADMAN_HELD ? GATE_DEADMAN_HELD : GATE_DEADMAN_RELEASED;
+}
+
+struct gate_actions guard_command(struct guard *guard, const struct client *client,
+                                  const struct command *command, int64_t now_ns)
+{
+    struct gate_event event = {
+        .kind = GATE_EVENT_TICK,
+        .is_velocity = command->action == COMMAND_SET_CMD_VEL,
+        .has_cmd_seq = command->has_cmd_seq,
+        .cmd_seq = command->cmd_seq,
+        .ttl_ns = (int64_t)command->ttl_ms * NS_PER_MS,
+        .tells_display = client && client->tells_display,
+        .picture_age_ns = client ? now_ns - client->displayed_ns : 0,
+        .age_ns = command->sent_ns > 0 ? now_ns - command->sent_ns : 0,
+        .deadman = deadman_of(command),
+        .role = role_of(client),
+        .sender = client ? client->id : 0,
+        .epoch = client ? command->epoch : 0,
+    };
+
+    if (command_is_motion(command->action))
+        event.kind = GATE_EVENT_MOTION;
+    else if (command->action == COMMAND_ESTOP)
+        event.kind = GATE_EVENT_ESTOP;
+    else if (command->action == COMMAND_ESTOP_CLEAR)
+        event.kind = GATE_EVENT_ESTOP_CLEAR;
+    struct gate_actions actions = guard_step(guard, &event, now_ns);
+    if (event.kind == GATE_EVENT_TICK)
+        actions.pass = true; /* the gate has no say in the other commands */
     return actions;
 }
 

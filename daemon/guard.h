@@ -7,6 +7,10 @@
  * The control loop hears of mode and reason through the gate ring (proto/gate_state.h) as well,
  * at once and even when the bus is away.
  *
+ * The epochs are counted on from the wall clock's microseconds, so that a restart begins a new one.
+ * Each one's end is told to the bus, whose waiting messages die with it, and to all clients that
+ * speak simcast.v2.
+ *
  * A hold takes the same lane as the motion commands before it, so that it cannot overtake one;
  * a stop takes its own, because after it motion does nothing.
  *
@@ -20,6 +24,7 @@
 
 #include "bus/bus.h"
 #include "daemon/fanout.h"
+#include "proto/command.h"
 #include "safety/gate.h"
 #include "shm/ring.h"
 
@@ -51,7 +56,14 @@ void guard_tell_ring(struct guard *guard, struct ring_producer *ring, int64_t no
 /* gate_step, and its actions carried out. Call it with GATE_EVENT_TICK every 50 ms. */
 struct gate_actions guard_step(struct guard *guard, const struct gate_event *event, int64_t now_ns);
 
-/* Tells a client that just came what was announced last, if that is that the video is away. */
+/* The same for a command of `client`; NULL: it came by the bus. What is not the gate's passes. */
+struct gate_actions guard_command(struct guard *guard, const struct client *client,
+                                  const struct command *command, int64_t now_ns);
+
+/*
+ * Tells a client that just came what was announced last, if that is that the video is away, and the
+ * epoch.
+ */
 void guard_tell(const struct guard *guard, struct client *client, int64_t now_ns);
 
 /*

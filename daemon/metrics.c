@@ -53,6 +53,7 @@ static const struct {
     {"commands_refused", COUNTER(commands_refused), "Commands answered with a reason."},
     {"commands_forbidden", COUNTER(commands_forbidden), "Of the refused: by role or lease."},
     {"commands_over_rate", COUNTER(commands_over_rate), "Of the refused: too many per second."},
+    {"commands_limited", COUNTER(commands_limited), "Velocities cut to the limits of speed."},
     {"commands_malformed_on_bus", COUNTER(commands_malformed_on_bus), "Seen on the bus."},
     {"motion_countered", COUNTER(motion_countered), "Foreign motion answered with a zero."},
     {"telemetry_sent", COUNTER(telemetry_sent), "Telemetry messages, once per client."},
@@ -61,9 +62,8 @@ static const struct {
     {"keyframe_requests", COUNTER(keyframe_requests), "Keyframes asked of the encoder."},
 };
 
-void metrics_record(struct metrics *metrics, enum metrics_stage stage, int64_t duration_ns)
+static void record(struct metrics_histogram *histogram, int64_t duration_ns)
 {
-    struct metrics_histogram *histogram = &metrics->stages[stage];
     size_t at = 0;
 
     if (duration_ns < 0)
@@ -73,6 +73,16 @@ void metrics_record(struct metrics *metrics, enum metrics_stage stage, int64_t d
     histogram->buckets[at]++;
     histogram->count++;
     histogram->sum_ns += duration_ns;
+}
+
+void metrics_record(struct metrics *metrics, enum metrics_stage stage, int64_t duration_ns)
+{
+    record(&metrics->stages[stage], duration_ns);
+}
+
+void metrics_record_ack(struct metrics *metrics, int64_t duration_ns)
+{
+    record(&metrics->acks, duration_ns);
 }
 
 void metrics_record_packet(struct metrics *metrics, const struct packet *packet, int64_t taken_ns,
@@ -126,20 +136,34 @@ static void write_gate(FILE *file, const char *mode)
         fprintf(file, "simcast_gate{state=\"%s\"} %d\n", modes[i], strcmp(mode, modes[i]) == 0);
 }
 
-static void write_stage(FILE *file, const char *name, const struct metrics_histogram *histogram)
+/* `label`: "" or "name=\"value\"". */
+static void write_histogram(FILE *file, const char *name, const char *label,
+                            const struct metrics_histogram *histogram)
 {
+    const char *comma = label[0] != '\0' ? "," : "";
     uint64_t sum = 0;
 
     for (size_t i = 0; i < METRICS_BOUNDS; i++) {
         sum += histogram->buckets[i];
-        fprintf(file, "simcast_stage_seconds_bucket{stage=\"%s\",le=\"%s\"} %" PRIu64 "\n", name,
+        fprintf(file, "simcast_%s_bucket{%s%sle=\"%s\"} %" PRIu64 "\n", name, label, comma,
                 bounds[i].le, sum);
     }
-    fprintf(file,
-            "simcast_stage_seconds_bucket{stage=\"%s\",le=\"+Inf\"} %" PRIu64 "\n"
-            "simcast_stage_seconds_sum{stage=\"%s\"} %.9f\n"
-            "simcast_stage_seconds_count{stage=\"%s\"} %" PRIu64 "\n",
-            name, histogram->count, name, seconds(histogram->sum_ns), name, histogram->count);
+    fprintf(file, "simcast_%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, label, comma,
+            histogram->count);
+    const char *open = label[0] != '\0' ? "{" : "";
+    const char *close = label[0] != '\0' ? "}" : "";
+    fprintf(file, "simcast_%s_sum%s%s%s %.9f\n", name, open, label, close,
+            seconds(histogram->sum_ns));
+    fprintf(file, "simcast_%s_count%s%s%s %" PRIu64 "\n", name, open, label, close,
+            histogram->count);
+}
+
+static void write_stage(FILE *file, const char *name, const struct metrics_histogram *histogram)
+{
+    char label[32];
+
+    snprintf(label, sizeof(label), "stage=\"%s\"", name);
+    write_histogram(file, "stage_seconds", label, histogram);
 }
 
 void metrics_write(FILE *file, const struct metrics *metrics, const struct metrics_state *state)
@@ -159,4 +183,7 @@ void metrics_write(FILE *file, const struct metrics *metrics, const struct metri
     write_head(file, "stage_seconds", "histogram", "How long a stage of a frame's way took.");
     for (size_t i = 0; i < METRICS_STAGE_COUNT; i++)
         write_stage(file, stage_names[i], &metrics->stages[i]);
+    write_head(file, "command_ack_seconds", "histogram",
+               "From a command's receipt to the robot's command.ack.");
+    write_histogram(file, "command_ack_seconds", "", &metrics->acks);
 }

@@ -35,10 +35,14 @@ struct metrics_histogram {
 /* Zero it; the server owns it. */
 struct metrics {
     struct metrics_histogram stages[METRICS_STAGE_COUNT];
+    struct metrics_histogram acks;
 };
 
 /* A stage took this long; a negative time counts as 0. */
 void metrics_record(struct metrics *metrics, enum metrics_stage stage, int64_t duration_ns);
+
+/* The robot acknowledged a command so long after it came. */
+void metrics_record_ack(struct metrics *metrics, int64_t duration_ns);
 
 /* Records all stages of a packet that was taken and offered at these times; unknown ones are not.
  */

@@ -14,6 +14,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/access.h"
+#include "daemon/acks.h"
+#include "daemon/metrics.h"
 #include "proto/command.h"
 #include "proto/telemetry.h"
 #include "proto/viewer.h"
@@ -22,11 +24,18 @@
 #define COUNTER_PERIOD_NS (100 * NS_PER_MS) /* against foreign motion */
 #define ACK_BYTES 512
 #define CODEC_PERIOD_NS (500 * NS_PER_MS) /* between requests for another codec */
+#define FRAME_SEQ_LEAP 1000               /* an encoder that starts counts on from the wall clock */
+#define LIMITED_PERIOD_NS NS_PER_S        /* between two words that a velocity was cut */
 
 struct relay {
     struct relay_config config;
     struct guard guard;
     struct demand demand;
+    struct acks acks;
+    bool last_legacy;
+    uint64_t last_frame_seq;
+    uint32_t driver;    /* the client whose motion passed last; 0: none, or it is gone */
+    int64_t limited_ns; /* when a sender was last told that its velocity was cut; 0: never */
     unsigned last_codec;
     unsigned codec_before; /* what was encoded before we asked for another; NONE: we did not */
     int64_t codec_asked_ns;
@@ -39,6 +48,11 @@ struct relay {
     struct video_header stats_header;
     int64_t stats_encode_ns;
 };
+
+static struct gate_actions step(struct relay *relay, enum gate_event_kind kind, int64_t now_ns)
+{
+    return guard_step(&relay->guard, &(struct gate_event){.kind = kind}, now_ns);
+}
 
 int relay_create(const struct relay_config *config, int64_t now_ns, struct relay **ret_relay)
 {
@@ -57,6 +71,9 @@ int relay_create(const struct relay_config *config, int64_t now_ns, struct relay
     };
     guard_init(&relay->guard, &config->gate, config->bus, config->fanout, now_ns);
     guard_tell_ring(&relay->guard, config->gate_ring, now_ns);
+    relay->bus_state = bus_state(config->bus);
+    if (relay->bus_state != BUS_CONNECTED)
+        step(relay, GATE_EVENT_BUS_DOWN, now_ns);
     *ret_relay = relay;
     return 0;
 }
@@ -66,9 +83,28 @@ void relay_destroy(struct relay *relay)
     free(relay);
 }
 
-static struct gate_actions step(struct relay *relay, enum gate_event_kind kind, int64_t now_ns)
+/* Tells the gate who holds the lease; a repeat changes nothing. */
+static void watch_lease(struct relay *relay, int64_t now_ns)
 {
-    return guard_step(&relay->guard, &(struct gate_event){.kind = kind}, now_ns);
+    const struct access *access = relay->config.access;
+    struct gate_event event = {.kind = GATE_EVENT_LEASE};
+
+    relay->guard.config.lease = access && access->auth;
+    if (access && access->holder)
+        event.sender = access->holder->id;
+    guard_step(&relay->guard, &event, now_ns);
+}
+
+/* What the driver sent before he left must not outlive him, wherever it waits. */
+static void watch_driver(struct relay *relay, int64_t now_ns)
+{
+    for (unsigned i = 0; i < fanout_connections(relay->config.fanout); i++)
+        if (fanout_client(relay->config.fanout, i)->id == relay->driver)
+            return;
+    if (relay->driver == 0)
+        return;
+    relay->driver = 0;
+    step(relay, GATE_EVENT_GONE, now_ns);
 }
 
 static void update_demand(struct relay *relay, int64_t now_ns)
@@ -114,6 +150,8 @@ void relay_clients_changed(struct relay *relay, int64_t now_ns)
         ask_codec(relay, relay->codec_before);
         relay->codec_before = VIDEO_CODEC_NONE;
     }
+    watch_lease(relay, now_ns);
+    watch_driver(relay, now_ns);
     update_demand(relay, now_ns);
 }
 
@@ -148,25 +186,10 @@ static void refuse(struct relay *relay, struct client *client, const char *actio
 static struct gate_actions ask_gate(struct relay *relay, const struct client *client,
                                     const struct command *command, int64_t now_ns)
 {
-    struct gate_event event = {
-        .kind = GATE_EVENT_TICK,
-        .is_velocity = command->action == COMMAND_SET_CMD_VEL,
-        .has_cmd_seq = command->has_cmd_seq,
-        .cmd_seq = command->cmd_seq,
-        .ttl_ns = (int64_t)command->ttl_ms * NS_PER_MS,
-        .tells_display = client && client->tells_display,
-        .picture_age_ns = client ? now_ns - client->displayed_ns : 0,
-    };
+    struct gate_actions actions = guard_command(&relay->guard, client, command, now_ns);
 
-    if (command_is_motion(command->action))
-        event.kind = GATE_EVENT_MOTION;
-    else if (command->action == COMMAND_ESTOP)
-        event.kind = GATE_EVENT_ESTOP;
-    else if (command->action == COMMAND_ESTOP_CLEAR)
-        event.kind = GATE_EVENT_ESTOP_CLEAR;
-    struct gate_actions actions = guard_step(&relay->guard, &event, now_ns);
-    if (event.kind == GATE_EVENT_TICK)
-        actions.pass = true; /* the gate has no say in the other commands */
+    if (client && actions.pass && command_is_motion(command->action))
+        relay->driver = client->id;
     return actions;
 }
 
@@ -179,16 +202,24 @@ static void tell_encoder(struct relay *relay, const struct command *command)
         source_request_keyframe(relay->config.source);
 }
 
+/* What an epoch ends: what moves the robot, or lets it move again. */
+static bool is_of_an_epoch(enum command_action action)
+{
+    return command_is_motion(action) || action == COMMAND_ESTOP || action == COMMAND_ESTOP_CLEAR;
+}
+
 /* Publishes a client's command as it came. */
 static int pass_on(struct relay *relay, const struct command *command, const char *json,
                    size_t json_bytes)
 {
     bool stop = command->action == COMMAND_ESTOP;
+    uint64_t epoch = is_of_an_epoch(command->action) ? relay->guard.gate.epoch : 0;
     int error = bus_publish(relay->config.bus, stop ? BUS_LANE_STOP : BUS_LANE_NORMAL,
                             &(struct bus_message){
                                 .subject = command_subject(command->action),
                                 .payload = json,
                                 .payload_bytes = json_bytes,
+                                .epoch = epoch,
                             });
 
     if (error < 0 && stop)
@@ -196,6 +227,43 @@ static int pass_on(struct relay *relay, const struct command *command, const cha
     if (error == 0)
         relay->config.counters->commands_passed++;
     return error;
+}
+
+/* Tells the sender now and then, not for each command of a stick that is held at its end. */
+static void tell_limited(struct relay *relay, struct client *client, const struct command *command,
+                         const double velocity[LIMITS_AXES], int64_t now_ns)
+{
+    char json[ACK_BYTES];
+
+    relay->config.counters->commands_limited++;
+    if (relay->limited_ns > 0 && now_ns - relay->limited_ns < LIMITED_PERIOD_NS)
+        return;
+    relay->limited_ns = now_ns;
+    snprintf(json, sizeof(json),
+             "{\"action\":\"%s\",\"detail\":\"cut to the limit of speed\",\"linear_x\":%g,"
+             "\"linear_y\":%g,\"angular_z\":%g}",
+             command_name(command->action), velocity[0], velocity[1], velocity[2]);
+    fanout_telemetry_to(relay->config.fanout, client, "telemetry.command.limited", json);
+}
+
+/* Passes a velocity on, cut where it is over the limits. Errors: as bus_publish. */
+static int pass_velocity_on(struct relay *relay, struct client *client,
+                            const struct command *command, const char *json, size_t json_bytes)
+{
+    double velocity[LIMITS_AXES] = {
+        command->data.velocity.linear_x_mps,
+        command->data.velocity.linear_y_mps,
+        command->data.velocity.angular_z_radps,
+    };
+    char text[2 * COMMAND_BYTES_MAX];
+
+    if (!limits_cut(&relay->config.limits, velocity))
+        return pass_on(relay, command, json, json_bytes);
+    int error = command_set_velocity(json, json_bytes, velocity, text, sizeof(text));
+    if (error < 0)
+        return error;
+    tell_limited(relay, client, command, velocity, relay->guard.gate.last_ns);
+    return pass_on(relay, command, text, strlen(text));
 }
 
 /* Why the client may not give this command now; NULL: it may. A stop always passes. */
@@ -226,6 +294,7 @@ static void client_command(struct relay *relay, struct client *client, const cha
         return;
     }
     const char *forbidden = forbid(relay, client, command.action, now_ns);
+    watch_lease(relay, now_ns); /* it may just have been given the lease */
     if (forbidden) {
         refuse(relay, client, command_name(command.action), &command, forbidden);
         return;
@@ -242,7 +311,12 @@ static void client_command(struct relay *relay, struct client *client, const cha
         return;
     }
     tell_encoder(relay, &command);
-    if (pass_on(relay, &command, json, json_bytes) < 0)
+    int error = command.action == COMMAND_SET_CMD_VEL
+                    ? pass_velocity_on(relay, client, &command, json, json_bytes)
+                    : pass_on(relay, &command, json, json_bytes);
+    if (error == 0)
+        acks_await(&relay->acks, &command, now_ns);
+    else
         refuse(relay, client, command_name(command.action), &command,
                command.action == COMMAND_ESTOP
                    ? "the bus is away; the stop will be sent as soon as it is back"
@@ -315,8 +389,13 @@ static void bus_command(struct relay *relay, const struct bus_message *message, 
         tell_encoder(relay, &command);
 }
 
-static void bus_telemetry(struct relay *relay, const struct bus_message *message)
+static void bus_telemetry(struct relay *relay, const struct bus_message *message, int64_t now_ns)
 {
+    if (relay->config.metrics && strcmp(message->subject, ACKS_SUBJECT) == 0) {
+        int64_t ack_ns = acks_take(&relay->acks, message->payload, message->payload_bytes, now_ns);
+        if (ack_ns >= 0)
+            metrics_record_ack(relay->config.metrics, ack_ns);
+    }
     if (message->payload_bytes > relay->config.telemetry_bytes_max)
         relay->config.counters->telemetry_too_long++;
     else
@@ -334,19 +413,22 @@ void relay_bus_readable(struct relay *relay, int64_t now_ns)
         if (bus_subject_matches(COMMAND_SUBJECT_WILDCARD, message.subject))
             bus_command(relay, &message, now_ns);
         else
-            bus_telemetry(relay, &message);
+            bus_telemetry(relay, &message, now_ns);
     }
 }
 
 void relay_packet(struct relay *relay, const struct packet *packet, bool broke, int64_t now_ns)
 {
     const struct video_header *header = &packet->video.header;
+    bool switched = relay->last_codec != header->codec || relay->last_legacy != packet->legacy ||
+                    header->frame_seq - relay->last_frame_seq - 1 >= FRAME_SEQ_LEAP;
     struct gate_event event = {
         .kind = GATE_EVENT_FRAME,
-        .codec_changed =
-            relay->last_codec != VIDEO_CODEC_NONE && relay->last_codec != header->codec,
+        .codec_changed = relay->last_codec != VIDEO_CODEC_NONE && switched,
     };
 
+    relay->last_legacy = packet->legacy;
+    relay->last_frame_seq = header->frame_seq;
     if (packet->legacy)
         update_demand(relay, now_ns); /* the first one makes this source wanted */
     relay->last_codec = header->codec;
@@ -376,10 +458,15 @@ static void watch_bus(struct relay *relay, int64_t now_ns)
     if (reconnects != relay->bus_reconnects) {
         relay->bus_reconnects = reconnects;
         guard_bus_back(&relay->guard, now_ns);
+        if (state == relay->bus_state) { /* too short to be seen in it */
+            step(relay, GATE_EVENT_BUS_DOWN, now_ns);
+            step(relay, GATE_EVENT_BUS_UP, now_ns);
+        }
     }
     if (state == relay->bus_state)
         return;
     relay->bus_state = state;
+    step(relay, state == BUS_CONNECTED ? GATE_EVENT_BUS_UP : GATE_EVENT_BUS_DOWN, now_ns);
     if (state == BUS_CONNECTED)
         log_info("the bus is connected");
     else
@@ -389,6 +476,7 @@ static void watch_bus(struct relay *relay, int64_t now_ns)
 void relay_tick(struct relay *relay, int64_t now_ns)
 {
     watch_bus(relay, now_ns);
+    watch_lease(relay, now_ns);
     for (unsigned ready = fanout_tick(relay->config.fanout, now_ns); ready > 0; ready--)
         demand_keyframe(&relay->demand, now_ns);
     update_demand(relay, now_ns);

@@ -5,7 +5,8 @@
  * foreign motion while the gate is closed is answered with a zero velocity.
  *
  * A command that is refused is answered to its sender with telemetry.command.ack and counted; the
- * connection stays.
+ * connection stays. A velocity over the limits is cut, its sender told so once a second
+ * (telemetry.command.limited).
  *
  * Thread: the loop.
  */
@@ -22,10 +23,12 @@
 #include "daemon/fanout.h"
 #include "daemon/guard.h"
 #include "daemon/source.h"
+#include "safety/limits.h"
 
 struct relay;
 
 struct access;
+struct metrics;
 
 /* All pointers are borrowed. */
 struct relay_config {
@@ -35,7 +38,9 @@ struct relay_config {
     struct access *access; /* NULL: everybody may do everything */
     struct counters *counters;
     struct ring_producer *gate_ring; /* NULL: none */
-    struct gate_config gate;
+    struct metrics *metrics; /* how long commands take to be acknowledged; NULL: not of interest */
+    struct gate_config gate; /* `lease` is set while tokens are in use */
+    struct limits limits;    /* speed_max alone counts here */
     int64_t keyframe_coalesce_ns;
     int64_t keyframe_timeout_ns;
     size_t telemetry_bytes_max;

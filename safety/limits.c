@@ -3,6 +3,32 @@
 #include "safety/limits.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool limits_parse(const char *text, double ret_values[LIMITS_AXES])
+{
+    double values[LIMITS_AXES] = {0};
+
+    for (unsigned i = 0; i < LIMITS_AXES && text[0] != '\0'; i++) {
+        char *end;
+
+        values[i] = strtod(text, &end);
+        if (end == text || *end != (i + 1 < LIMITS_AXES ? ',' : '\0') || !isfinite(values[i]) ||
+            values[i] < 0)
+            return false;
+        text = i + 1 < LIMITS_AXES ? end + 1 : end;
+        if (i + 1 < LIMITS_AXES && *text == '\0')
+            return false;
+    }
+    memcpy(ret_values, values, sizeof(values));
+    return true;
+}
+
+bool limits_any(const double values[LIMITS_AXES])
+{
+    return values[0] > 0 || values[1] > 0 || values[2] > 0;
+}
 
 static double cut(double value, double limit)
 {

@@ -30,6 +30,15 @@ struct glide {
 };
 
 /*
+ * Reads "FORWARD,LEFT,TURN", three numbers from 0; "" is no limit. Returns false, and the values
+ * untouched, when it is neither.
+ */
+bool limits_parse(const char *text, double ret_values[LIMITS_AXES]);
+
+/* Whether any of the three is above 0. */
+bool limits_any(const double values[LIMITS_AXES]);
+
+/*
  * Cuts each axis to its speed_max; what is not a number becomes 0. Returns whether it changed
  * anything.
  */
