@@ -32,7 +32,7 @@ struct place {
 
 struct cameras {
     struct stage_config stage;
-    bool all;
+    int64_t gone_ns;
     atomic_uint busy;
     struct place places[CAMERAS_MAX];
     bool full_named;
@@ -206,7 +206,7 @@ int cameras_open(const struct cameras_config *config, struct cameras **ret_camer
     if (!cameras)
         return -ENOMEM;
     cameras->stage = config->stage;
-    cameras->all = config->all;
+    cameras->gone_ns = config->gone_ns;
     cameras->inotify_fd = -1;
     cameras->watch = -1;
     for (unsigned i = 0; i < config->name_count; i++)
@@ -247,8 +247,8 @@ static void tend(struct cameras *cameras, struct place *place, int64_t now_ns)
         camera_status(place->camera, &status);
     else
         open_place(cameras, place);
-    if (place->named || status.gone_ns == 0 || now_ns - status.gone_ns < CAMERAS_GONE_NS ||
-        now_ns - place->seen_ns < CAMERAS_GONE_NS)
+    if (place->named || status.gone_ns == 0 || now_ns - status.gone_ns < cameras->gone_ns ||
+        now_ns - place->seen_ns < cameras->gone_ns)
         return;
     log_info("%s: no longer served: its simulator is gone", place->name);
     camera_close(place->camera);

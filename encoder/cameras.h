@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * All cameras of this process: those that were named, for as long as it runs, and, if so asked,
- * every one whose frame ring appears in the directory, until its simulator has been gone for ten
- * seconds. A camera that cannot be opened is tried again, and the others go on.
+ * every one whose frame ring appears in the directory, until its simulator has been gone for a
+ * while. A camera that cannot be opened is tried again, and the others go on.
  *
  * Thread: one, which calls cameras_tick when the descriptor is readable and at least once per
  * second.
@@ -16,7 +16,6 @@
 #include "encoder/camera.h"
 
 #define CAMERAS_MAX 32
-#define CAMERAS_GONE_NS (10 * NS_PER_S)
 
 struct cameras;
 
@@ -24,7 +23,8 @@ struct cameras_config {
     struct stage_config stage; /* of every camera; stream and busy unused. `dir` is borrowed */
     char names[CAMERAS_MAX][RING_STREAM_BYTES]; /* served whether they are there or not */
     unsigned name_count;
-    bool all; /* and whatever appears */
+    bool all;        /* and whatever appears */
+    int64_t gone_ns; /* how long that is served without its simulator */
 };
 
 /*

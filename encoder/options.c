@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "shm/ring.h"
 
 #define TEXT_BYTES 1024
+#define GONE_NS (10 * NS_PER_S)
 #define SEPARATORS ", "
 
 static bool read_number(const char *value, double low, double high, double *ret_number)
@@ -290,6 +292,7 @@ static const struct options defaults = {
         {
             .names = {"front"},
             .name_count = 1,
+            .gone_ns = GONE_NS,
             .stage =
                 {
                     .dir = RING_DIR_DEFAULT,
