@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "bench/cases.h"
+#include "bench/glass_browser.h"
 #include "bench/glass_ffmpeg.h"
 #include "bench/glass_rig.h"
 
@@ -38,6 +39,13 @@ enum figure {
     NODE,
     USTREAMER,
     ACTION,
+    BROWSER_DECODE,
+    BROWSER_DRAW,
+    BROWSER_ALL,
+    BROWSER_H264_DECODE,
+    BROWSER_H264_DRAW,
+    BROWSER_H264_ALL,
+    ACTION_DRAWN,
     IDLE,
     FIGURE_COUNT,
 };
@@ -61,6 +69,13 @@ static const char *const figures[FIGURE_COUNT] = {
     [NODE] = "the clip through ffmpeg and Node ws",
     [USTREAMER] = "the clip through ffmpeg and ustreamer",
     [ACTION] = "command to the picture that shows it",
+    [BROWSER_DECODE] = "JPEG in a browser: received to decoded",
+    [BROWSER_DRAW] = "JPEG in a browser: decoded to drawn",
+    [BROWSER_ALL] = "JPEG in a browser: published to drawn",
+    [BROWSER_H264_DECODE] = "H.264 in a browser: received to decoded",
+    [BROWSER_H264_DRAW] = "H.264 in a browser: decoded to drawn",
+    [BROWSER_H264_ALL] = "H.264 in a browser: published to drawn",
+    [ACTION_DRAWN] = "command to the drawn picture that shows it",
     [IDLE] = "encoder and daemon unwatched",
 };
 
@@ -204,6 +219,59 @@ static int measure_action(struct bench_round *round)
     return error;
 }
 
+/* What goes on in a page that watches; with JPEG, commands are shown as well. */
+static int look(struct bench_round *round, struct glass_rig *rig, enum figure first)
+{
+    struct glass_shown shown;
+    int error = glass_rig_watch(rig);
+
+    if (error == 0)
+        error = glass_rig_browse(rig);
+    if (error == 0)
+        error = glass_rig_look(rig, frames_of(round), &shown);
+    if (error < 0)
+        return error;
+    histogram_merge(bench_samples(round, first), &shown.decode);
+    histogram_merge(bench_samples(round, first + 1), &shown.draw);
+    histogram_merge(bench_samples(round, first + 2), &shown.all);
+    if (first != BROWSER_DECODE)
+        return 0;
+    return glass_rig_act(rig, round->dir, round->brief ? COMMANDS_BRIEF : COMMANDS, round->seed,
+                         bench_samples(round, ACTION_DRAWN));
+}
+
+static int measure_browser(struct bench_round *round, const char *codec, enum figure first)
+{
+    struct glass_setup setup = {
+        .dir = round->dir, .codec = codec, .source = GLASS_PATTERN, .fps = GLASS_FPS};
+    struct glass_rig rig;
+    const char *missing = glass_browser_missing();
+
+    if (missing) {
+        for (unsigned i = 0; i < 3; i++)
+            bench_skip(round, first + i, "%s", missing);
+        if (first == BROWSER_DECODE)
+            bench_skip(round, ACTION_DRAWN, "%s", missing);
+        return 0;
+    }
+    int error = glass_rig_open(&rig, &setup);
+    if (error < 0)
+        return error;
+    error = look(round, &rig, first);
+    glass_rig_close(&rig);
+    return error;
+}
+
+static int measure_browser_jpeg(struct bench_round *round)
+{
+    return measure_browser(round, "jpeg", BROWSER_DECODE);
+}
+
+static int measure_browser_h264(struct bench_round *round)
+{
+    return measure_browser(round, "h264", BROWSER_H264_DECODE);
+}
+
 /* A viewer comes first and goes, so that what is measured is the rest after work. */
 static int measure_idle(struct bench_round *round)
 {
@@ -238,6 +306,12 @@ static const struct bench_probe probes[] = {
     {"the clip through ffmpeg and Node ws", measure_node, {NODE}},
     {"the clip through ffmpeg and ustreamer", measure_ustreamer, {USTREAMER}},
     {"action to photon", measure_action, {ACTION}},
+    {"JPEG in a browser",
+     measure_browser_jpeg,
+     {BROWSER_DECODE, BROWSER_DRAW, BROWSER_ALL, ACTION_DRAWN}},
+    {"H.264 in a browser",
+     measure_browser_h264,
+     {BROWSER_H264_DECODE, BROWSER_H264_DRAW, BROWSER_H264_ALL}},
     {"nobody watches", measure_idle, {IDLE}},
 };
 
@@ -298,6 +372,22 @@ static const struct bench_metric metrics[] = {
      .is_ratio = true,
      .target = 0.2},
     {.name = "action_to_photon_p50_ms", .unit = "ms", .figure = ACTION, .scale = NS_TO_MS},
+    {.name = "browser_decode_p50_ms", .unit = "ms", .figure = BROWSER_DECODE, .scale = NS_TO_MS},
+    {.name = "browser_draw_p50_ms", .unit = "ms", .figure = BROWSER_DRAW, .scale = NS_TO_MS},
+    {.name = "browser_glass_p50_ms", .unit = "ms", .figure = BROWSER_ALL, .scale = NS_TO_MS},
+    {.name = "browser_h264_decode_p50_ms",
+     .unit = "ms",
+     .figure = BROWSER_H264_DECODE,
+     .scale = NS_TO_MS},
+    {.name = "browser_h264_draw_p50_ms",
+     .unit = "ms",
+     .figure = BROWSER_H264_DRAW,
+     .scale = NS_TO_MS},
+    {.name = "browser_h264_glass_p50_ms",
+     .unit = "ms",
+     .figure = BROWSER_H264_ALL,
+     .scale = NS_TO_MS},
+    {.name = "action_to_drawn_p50_ms", .unit = "ms", .figure = ACTION_DRAWN, .scale = NS_TO_MS},
     {.name = "idle_core_percent", .unit = "%", .figure = IDLE, .target = 1},
 };
 

@@ -2,8 +2,8 @@
 /*
  * Action to photon. The viewer's frames do not say which command they show, but the simulator's
  * own frame ring does (robot_state.cmd_seq), so a second, read-only consumer looks there which
- * frame_id is the first, and the viewer's connection says when that frame came. One poll loop over
- * both. The last step, drawing, is the browser's and not in it.
+ * frame_id is the first, and the viewer's connection says when that frame came; when a browser
+ * watches as well, its page says when it was drawn. One poll loop over all.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,16 +24,22 @@
     (40 * NS_PER_MS) /* at least; the same again at random, so that no phase recurs                \
                       */
 #define COMMAND_BYTES 192
+#define REMEMBERED 256 /* pictures; the browser is never that far behind */
 
 struct actor {
     struct glass_client *client;
-    struct ring_consumer *frames;
+    struct glass_browser *browser; /* NULL: the viewer's last byte counts */
+    struct {
+        uint64_t frame_seq;
+        uint64_t frame_id;
+    } frames[REMEMBERED]; /* by frame_seq: the page knows no frame_id */
+    struct ring_consumer *ring;
     struct frame_info pending;
     uint64_t random;
     uint64_t cmd_seq;      /* of the command under way */
     uint64_t first_id;     /* the first frame that shows it; 0: none yet */
-    uint64_t newest_id;    /* at the viewer */
-    int64_t newest_ns;     /* when it came */
+    uint64_t newest_id;    /* at the viewer, or drawn by the browser */
+    int64_t newest_ns;     /* when it came, or was drawn */
     unsigned frames_count; /* at the viewer */
 };
 
@@ -44,14 +50,14 @@ static int look_into_ring(struct actor *actor)
     struct ring_view view;
     int error;
 
-    while ((error = ring_acquire(actor->frames, RING_NEXT, &view)) == 0) {
+    while ((error = ring_acquire(actor->ring, RING_NEXT, &view)) == 0) {
         bool has_state = view.frame.user_bytes >= sizeof(state);
         if (has_state)
             memcpy(&state, view.user, sizeof(state));
         if (has_state && state.magic == ROBOT_STATE_MAGIC && state.cmd_seq >= actor->cmd_seq &&
             actor->cmd_seq > 0 && actor->first_id == 0)
             actor->first_id = view.frame.frame_id;
-        ring_release(actor->frames, &view);
+        ring_release(actor->ring, &view);
     }
     return error == -EAGAIN || error == -EPIPE ? 0 : error;
 }
@@ -65,10 +71,29 @@ static int look_at_socket(struct actor *actor)
     while ((error = glass_client_receive(actor->client, &message)) == 0) {
         if (!glass_frame_take(&actor->pending, &message, &frame))
             continue;
+        actor->frames_count++;
+        uint64_t seq = frame.header.frame_seq;
+        actor->frames[seq % REMEMBERED].frame_seq = seq;
+        actor->frames[seq % REMEMBERED].frame_id = frame.header.frame_id;
+        if (actor->browser)
+            continue;
         actor->newest_id = frame.header.frame_id;
         actor->newest_ns = frame.arrived_ns;
-        actor->frames_count++;
         return 0; /* one at a time: the first that shows the command counts */
+    }
+    return error == -EAGAIN ? 0 : error;
+}
+
+static int look_at_browser(struct actor *actor)
+{
+    struct glass_drawn drawn;
+
+    if (!actor->browser)
+        return 0;
+    int error = glass_browser_next(actor->browser, &drawn);
+    if (error == 0 && actor->frames[drawn.frame_seq % REMEMBERED].frame_seq == drawn.frame_seq) {
+        actor->newest_id = actor->frames[drawn.frame_seq % REMEMBERED].frame_id;
+        actor->newest_ns = drawn.drawn_ns;
     }
     return error == -EAGAIN ? 0 : error;
 }
@@ -76,11 +101,14 @@ static int look_at_socket(struct actor *actor)
 static int look(struct actor *actor)
 {
     struct pollfd fds[] = {{.fd = actor->client->fd, .events = POLLIN},
-                           {.fd = ring_consumer_fd(actor->frames), .events = POLLIN}};
+                           {.fd = ring_consumer_fd(actor->ring), .events = POLLIN},
+                           {.fd = actor->browser ? actor->browser->lines : -1, .events = POLLIN}};
 
-    poll(fds, 2, 5);
+    poll(fds, 3, 5);
     int error = look_into_ring(actor);
-    return error < 0 ? error : look_at_socket(actor);
+    if (error == 0)
+        error = look_at_socket(actor);
+    return error < 0 ? error : look_at_browser(actor);
 }
 
 static int look_for(struct actor *actor, int64_t during_ns)
@@ -100,7 +128,7 @@ static int await_video(struct actor *actor)
     int error = 0;
 
     while (error == 0 && (actor->frames_count < FIRST_FRAMES ||
-                          ring_consumer_link(actor->frames) != RING_ATTACHED)) {
+                          ring_consumer_link(actor->ring) != RING_ATTACHED)) {
         if (clock_now_ns() > give_up_ns)
             return -ETIMEDOUT;
         error = look(actor);
@@ -165,11 +193,13 @@ static int warm_up(struct actor *actor)
 int glass_rig_act(struct glass_rig *rig, const char *dir, unsigned commands, uint64_t seed,
                   struct histogram *ret_times)
 {
-    struct actor actor = {.client = &rig->client, .random = seed};
+    struct actor actor = {.client = &rig->client,
+                          .browser = rig->browser.lines >= 0 ? &rig->browser : NULL,
+                          .random = seed};
     struct ring_consumer_config config = {
         .dir = dir, .stream = GLASS_STREAM, .kind = RING_KIND_FRAMES};
     int64_t time_ns;
-    int error = ring_consumer_open(&config, &actor.frames);
+    int error = ring_consumer_open(&config, &actor.ring);
 
     if (error < 0)
         return error;
@@ -181,6 +211,6 @@ int glass_rig_act(struct glass_rig *rig, const char *dir, unsigned commands, uin
         if (error == 0)
             histogram_record(ret_times, time_ns);
     }
-    ring_consumer_close(actor.frames);
+    ring_consumer_close(actor.ring);
     return error;
 }

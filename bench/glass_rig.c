@@ -15,6 +15,7 @@
 
 #define PATH_BYTES 4096
 #define TEXT_BYTES 64
+#define WEB_DIR BENCH_SOURCE_DIR "/../web"
 #define END_MS 5000
 #define START_MS 10000
 #define SETTLE_NS (NS_PER_S / 2) /* until all know that the viewer left, and sleep */
@@ -100,8 +101,9 @@ static int start_daemon(struct glass_rig *rig, const struct glass_setup *setup)
     char path[PATH_BYTES];
     char listen[TEXT_BYTES];
     const char *const argv[] = {
-        path,   "--ipc-dir",      setup->dir, "--stream",    GLASS_STREAM, "--listen",
-        listen, "--video-source", "ring",     "--log-level", "error",      NULL,
+        path,       "--ipc-dir", setup->dir,       "--stream", GLASS_STREAM,
+        "--listen", listen,      "--video-source", "ring",     "--log-level",
+        "error",    "--web-dir", WEB_DIR,          NULL,
     };
 
     rig->port = glass_port();
@@ -112,7 +114,7 @@ static int start_daemon(struct glass_rig *rig, const struct glass_setup *setup)
 
 int glass_rig_open(struct glass_rig *rig, const struct glass_setup *setup)
 {
-    *rig = (struct glass_rig){.client.fd = -1};
+    *rig = (struct glass_rig){.client.fd = -1, .browser = {.lines = -1, .stay = -1}};
     int error = start_daemon(rig, setup);
     if (error == 0)
         error = start_encoder(rig, setup);
@@ -134,6 +136,7 @@ void glass_rig_close(struct glass_rig *rig)
     struct peer *peers[] = {&rig->source, &rig->encoder, &rig->daemon};
 
     glass_client_close(&rig->client);
+    glass_browser_close(&rig->browser);
     for (unsigned i = 0; i < sizeof(peers) / sizeof(peers[0]); i++)
         peer_signal(peers[i], SIGTERM);
     for (unsigned i = 0; i < sizeof(peers) / sizeof(peers[0]); i++)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/histogram.h"
+#include "bench/glass_browser.h"
 #include "bench/glass_client.h"
 #include "bench/peer.h"
 #include "bench/scene.h"
@@ -40,6 +41,7 @@ struct glass_rig {
     struct peer encoder;
     struct peer daemon;
     struct glass_client client;
+    struct glass_browser browser;
     uint16_t port;
 };
 
@@ -49,7 +51,13 @@ int glass_rig_open(struct glass_rig *rig, const struct glass_setup *setup);
 /* The viewer comes. Errors: those of glass_client_open. */
 int glass_rig_watch(struct glass_rig *rig);
 
-/* Takes a rig whose open or watch failed. */
+/*
+ * A page in a browser watches as well; comes back when it draws. Errors: those of
+ * glass_browser_open and glass_browser_next; -ETIMEDOUT it draws nothing.
+ */
+int glass_rig_browse(struct glass_rig *rig);
+
+/* Takes a rig whose open, watch or browse failed. */
 void glass_rig_close(struct glass_rig *rig);
 
 /* A frame that arrived at the viewer. */
@@ -80,9 +88,23 @@ struct glass_stages {
 /* Watches until that many frames came. Errors: -ETIMEDOUT; those of glass_client_receive. */
 int glass_rig_measure(struct glass_rig *rig, unsigned frames, struct glass_stages *ret_stages);
 
+/* What the browser adds, picture by picture. */
+struct glass_shown {
+    struct histogram decode; /* received by the page to decoded */
+    struct histogram draw;   /* to drawn */
+    struct histogram all;    /* frame published in the simulator's ring to drawn */
+};
+
+/*
+ * Watches the browser until that many pictures were drawn; our own viewer, which must be there,
+ * says when each was published. Errors: as above.
+ */
+int glass_rig_look(struct glass_rig *rig, unsigned frames, struct glass_shown *ret_shown);
+
 /*
  * From a command's leaving the viewer to the last byte of the first frame that shows it applied,
- * that many times. Needs a source that obeys. Errors: as above; -EPIPE no frame ring.
+ * or, when a browser watches, to that frame drawn; that many times. Needs a source that obeys.
+ * Errors: as above; -EPIPE no frame ring.
  */
 int glass_rig_act(struct glass_rig *rig, const char *dir, unsigned commands, uint64_t seed,
                   struct histogram *ret_times);

@@ -3,10 +3,7 @@
 // each picture that it draws: frame_seq received decoded drawn, the times in ns of the server's
 // clock. Runs until it is killed or its stdin ends.
 
-import { createRequire } from 'node:module';
-
-const require = createRequire(new URL('../../tests/web/', import.meta.url));
-const { chromium } = require('playwright-core');
+import { chromium } from 'playwright-core';
 
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run'];
 const NS_PER_MS = 1e6;
