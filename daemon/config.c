@@ -18,6 +18,7 @@
 #include "daemon/config_paths.h"
 #include "daemon/config_table.h"
 #include "daemon/listen.h"
+#include "safety/limits.h"
 #include "shm/ring.h"
 
 /* The replaced service knew one more variable; simcastd always resumes at a keyframe. */
@@ -435,6 +436,20 @@ static int check_gate(const struct loading *loading)
     return -EINVAL;
 }
 
+static int check_speed(const struct loading *loading)
+{
+    const struct config *config = loading->config;
+    char place[512];
+    double unused[LIMITS_AXES];
+
+    if (limits_parse(config->gate_speed_max, unused))
+        return 0;
+    snprintf(loading->error, CONFIG_ERROR_BYTES,
+             "%s: expected three numbers from 0, like 1.0,0.5,1.5, got '%.80s'",
+             origin_of(loading, &config->gate_speed_max, place), config->gate_speed_max);
+    return -EINVAL;
+}
+
 /* For --check-config: what the settings name can be read, too. */
 static int check_files(const struct loading *loading)
 {
@@ -466,7 +481,7 @@ static int check_files(const struct loading *loading)
 static int check_whole(const struct loading *loading)
 {
     static int (*const checks[])(const struct loading *loading) = {
-        check_listen, check_tls, check_stream, check_bus, check_gate,
+        check_listen, check_tls, check_stream, check_bus, check_gate, check_speed,
     };
 
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {

@@ -55,6 +55,8 @@ struct config {
     uint32_t gate_hold_ms;
     uint32_t gate_estop_ms;
     uint32_t gate_codec_grace_ms;
+    uint32_t gate_deadman_ms;
+    char gate_speed_max[CONFIG_TEXT_BYTES];
 
     bool check_only; /* --check-config: not a key of the file */
 };

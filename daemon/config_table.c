@@ -229,4 +229,18 @@ const struct config_key config_keys[] = {
      AT(gate_codec_grace_ms),
      .value = "2000",
      .help = "added to estop_ms after a change of codec"},
+    {.file = {"gate", "deadman_ms"},
+     .flag = "gate-deadman-ms",
+     .environment = "SIMCAST_GATE_DEADMAN_MS",
+     RANGE(0, 60000),
+     AT(gate_deadman_ms),
+     .value = "0",
+     .help = "motion passes only while the operator says at least this often that his deadman is "
+             "held; 0: no deadman is asked for"},
+    {.file = {"gate", "speed_max"},
+     .flag = "gate-speed-max",
+     .environment = "SIMCAST_GATE_SPEED_MAX",
+     AT(gate_speed_max),
+     .value = "",
+     .help = "FORWARD,LEFT,TURN in m/s and rad/s: faster velocities are cut to it; 0: no limit"},
 };

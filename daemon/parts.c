@@ -166,6 +166,7 @@ static int open_relay(struct parts *parts)
         .source = parts->source,
         .access = &parts->access,
         .counters = &parts->counters,
+        .metrics = &parts->metrics,
         .gate = gate_config_transport,
         .keyframe_coalesce_ns = config->keyframe_coalesce_ms * NS_PER_MS,
         .keyframe_timeout_ns = config->keyframe_timeout_ms * NS_PER_MS,
@@ -174,6 +175,8 @@ static int open_relay(struct parts *parts)
     relay.gate.video_hold_ns = config->gate_hold_ms * NS_PER_MS;
     relay.gate.video_estop_ns = config->gate_estop_ms * NS_PER_MS;
     relay.gate.codec_grace_ns = config->gate_codec_grace_ms * NS_PER_MS;
+    relay.gate.deadman_ns = config->gate_deadman_ms * NS_PER_MS;
+    limits_parse(config->gate_speed_max, relay.limits.speed_max); /* config.c has checked it */
     return relay_create(&relay, clock_now_ns(), &parts->relay);
 }
 

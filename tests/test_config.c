@@ -157,6 +157,8 @@ static const struct {
     {"", "--listen=127.0.0.1:1,0.0.0.0:1", {"--listen", "other machines"}},
     {"", "--bus=http://x", {"--bus", "nats://", "http://x"}},
     {"", "--stream=a/b", {"stream", "a/b"}},
+    {"gate:\n  speed_max: 1,2\n", NULL, {":2: gate.speed_max", "like 1.0,0.5,1.5", "'1,2'"}},
+    {"", "--gate-speed-max=1,-2,3", {"--gate-speed-max", "from 0", "'1,-2,3'"}},
     {"", "--gate-estop-ms=1000", {"--gate-estop-ms", "estop_ms (1000)", "hold_ms (1000)"}},
     {"", "--nonsense", {"--nonsense", "--help"}},
     {"", "--stream", {"--stream", "missing"}},
