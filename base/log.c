@@ -1,30 +1,116 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owns the process-wide program name and level, both set before threads start. A line that
- * cannot be written is lost: logging never fails its caller.
+ * Owns the process-wide program name, level and format, all set before threads start, and the
+ * socket to the journal. A line that cannot be written is lost: logging never fails its caller.
  */
 #include "base/log.h"
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log_line.h"
+
+#define THREAD_NAME_BYTES 16
+
+enum format { FORMAT_UNSET, FORMAT_TEXT, FORMAT_JSON, FORMAT_JOURNAL, FORMAT_PREFIXED };
 
 static const char *program_name = "simcast";
 static enum log_level level_max = LOG_LEVEL_INFO;
-static bool to_journal;
+static enum format format_used;
+static bool format_chosen; /* by log_format_set, so that log_init leaves it */
+static int journal_fd = -1;
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 static const int syslog_priorities[] = {3, 4, 6, 7};
 
+int log_journal_open(const char *socket_path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd;
+
+    if (strlen(socket_path) >= sizeof(address.sun_path))
+        return -ENAMETOOLONG;
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_path);
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    if (journal_fd >= 0)
+        close(journal_fd);
+    journal_fd = fd;
+    format_used = FORMAT_JOURNAL;
+    return 0;
+}
+
+static void use_journal(void)
+{
+    if (log_journal_open(LOG_JOURNAL_SOCKET) < 0)
+        format_used = FORMAT_PREFIXED;
+}
+
+/* systemd names the stream that it made of our stderr by device and inode. */
+static bool stderr_is_journal(void)
+{
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): before threads start
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat status;
+    char text[64];
+
+    if (!stream || fstat(STDERR_FILENO, &status) < 0)
+        return false;
+    snprintf(text, sizeof(text), "%llu:%llu", (unsigned long long)status.st_dev,
+             (unsigned long long)status.st_ino);
+    return strcmp(stream, text) == 0;
+}
+
+int log_format_set(const char *text)
+{
+    if (strcmp(text, "text") == 0)
+        format_used = FORMAT_TEXT;
+    else if (strcmp(text, "json") == 0)
+        format_used = FORMAT_JSON;
+    else if (strcmp(text, "journal") == 0)
+        use_journal();
+    else
+        return -EINVAL;
+    format_chosen = true;
+    return 0;
+}
+
+bool log_read_format(void *into, const char *value)
+{
+    (void)into;
+    return log_format_set(value) == 0;
+}
+
 void log_init(const char *program, enum log_level level)
 {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): before threads start
+    const char *format = getenv("SIMCAST_LOG_FORMAT");
+
     program_name = program;
     level_max = level;
-    to_journal = getenv("JOURNAL_STREAM") && !isatty(STDERR_FILENO);
+    if (format_chosen || format_used != FORMAT_UNSET)
+        return;
+    if (stderr_is_journal())
+        use_journal();
+    else
+        format_used = FORMAT_TEXT;
+    if (format && format[0] != '\0' && log_format_set(format) < 0)
+        log_warning("SIMCAST_LOG_FORMAT=%.40s is not valid: give " LOG_FORMATS, format);
 }
 
 int log_level_parse(const char *text, enum log_level *ret_level)
@@ -38,30 +124,40 @@ int log_level_parse(const char *text, enum log_level *ret_level)
     return -EINVAL;
 }
 
+static void send_line(const struct log_line *line)
+{
+    char text[2 * LOG_LINE_BYTES];
+    ssize_t written;
+
+    if (format_used == FORMAT_JOURNAL)
+        written = send(journal_fd, text, log_line_journal(line, text, sizeof(text)),
+                       MSG_DONTWAIT | MSG_NOSIGNAL);
+    else if (format_used == FORMAT_JSON)
+        written = write(STDERR_FILENO, text, log_line_json(line, text, sizeof(text)));
+    else if (format_used == FORMAT_PREFIXED)
+        written = write(STDERR_FILENO, text, log_line_prefixed(line, text, LOG_LINE_BYTES));
+    else
+        written = write(STDERR_FILENO, text, log_line_text(line, text, LOG_LINE_BYTES));
+    (void)written;
+}
+
 static void write_line(enum log_level level, const char *format, va_list args)
 {
-    char line[LOG_LINE_BYTES];
-    int used;
+    char message[LOG_LINE_BYTES];
+    char thread[THREAD_NAME_BYTES] = "";
 
-    if (level > level_max)
+    if (level > level_max || vsnprintf(message, sizeof(message), format, args) < 0)
         return;
-    if (to_journal)
-        used = snprintf(line, sizeof(line), "<%d>", syslog_priorities[level]);
-    else if (level <= LOG_LEVEL_WARNING)
-        used = snprintf(line, sizeof(line), "%s: %s: ", program_name, level_names[level]);
-    else
-        used = snprintf(line, sizeof(line), "%s: ", program_name);
-    if (used < 0 || (size_t)used >= sizeof(line))
-        return;
-    int body = vsnprintf(line + used, sizeof(line) - (size_t)used - 1, format, args);
-    if (body < 0)
-        return;
-    size_t length = (size_t)used + (size_t)body;
-    if (length > sizeof(line) - 2)
-        length = sizeof(line) - 2;
-    line[length++] = '\n';
-    ssize_t written = write(STDERR_FILENO, line, length);
-    (void)written;
+    prctl(PR_GET_NAME, thread);
+    send_line(&(struct log_line){
+        .level = level_names[level],
+        .program = program_name,
+        .thread = thread,
+        .message = message,
+        .pid = getpid(),
+        .priority = syslog_priorities[level],
+        .wall_ns = clock_wall_ns(),
+    });
 }
 
 #define DEFINE_LOG(name, level)                                                                    \
