@@ -71,3 +71,13 @@ int64_t histogram_percentile_ns(const struct histogram *histogram, double percen
     }
     return histogram->max_ns;
 }
+
+uint64_t histogram_count_to(const struct histogram *histogram, int64_t value_ns)
+{
+    unsigned last = bucket_of(value_ns < 0 ? 0 : (uint64_t)value_ns);
+    uint64_t count = 0;
+
+    for (unsigned i = 0; i <= last; i++)
+        count += histogram->buckets[i];
+    return count;
+}

@@ -36,4 +36,7 @@ void histogram_merge(struct histogram *into, const struct histogram *from);
  */
 int64_t histogram_percentile_ns(const struct histogram *histogram, double percent);
 
+/* How many values are at most this long; those within 3.2% above it may count too. */
+uint64_t histogram_count_to(const struct histogram *histogram, int64_t value_ns);
+
 #endif

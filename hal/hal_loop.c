@@ -21,6 +21,7 @@
 #include "hal/actuation.h"
 #include "hal/cameras.h"
 #include "hal/pose.h"
+#include "hal/schedule.h"
 #include "hal/senses.h"
 #include "proto/robot_action.h"
 #include "shm/ring.h"
@@ -33,6 +34,7 @@ struct hal_loop {
     struct cameras *cameras;
     struct ring_producer *actions;
     struct endpoint *endpoint; /* NULL: the policy is behind the link */
+    struct schedule schedule;
     struct actuation actuation;
     bool actuating; /* actuation has started from the joints' own position */
 
@@ -56,8 +58,9 @@ struct period_result {
     bool stood;
     unsigned answers; /* actions that were accepted */
     unsigned stale;
-    bool late;          /* the observation had no answer in time */
-    int64_t latency_ns; /* of the answer that was applied; 0: none */
+    bool late;           /* the observation had no answer in time */
+    int64_t latency_ns;  /* of the answer that was applied; 0: none */
+    int64_t reaction_ns; /* likewise, since the state was published */
 };
 
 /* ---- observation ---------------------------------------------------------------------------- */
@@ -220,13 +223,33 @@ static int64_t observe(struct hal_loop *loop, const struct sense *sense,
     return sent_ns;
 }
 
-static void run_period(struct hal_loop *loop, int64_t due_ns, struct period_result *result)
+/*
+ * Where the robot's states come with our own rhythm, the next one is near: it is waited for, so
+ * that this period answers it and not the one before. The schedule then moves to where they come.
+ */
+static void look(struct hal_loop *loop, struct sense *ret_sense)
 {
+    int64_t until_ns = loop->schedule.due_ns + loop->config.period_ns / 2;
+    int waited = 0;
+
+    senses_look(loop->senses, clock_now_ns(), ret_sense);
+    while (!ret_sense->moved_on && ret_sense->state_ns != 0 && ret_sense->mode == GATE_ARMED &&
+           waited == 0) {
+        waited = senses_wait(loop->senses, until_ns);
+        senses_look(loop->senses, clock_now_ns(), ret_sense);
+    }
+    if (ret_sense->moved_on)
+        schedule_follow(&loop->schedule, ret_sense->state_ns);
+}
+
+static void run_period(struct hal_loop *loop, struct period_result *result)
+{
+    int64_t until_ns = loop->schedule.due_ns + loop->config.period_ns / 8 * 7;
     struct sense sense;
     int64_t sent_ns = 0;
     bool answered = false;
 
-    senses_look(loop->senses, clock_now_ns(), &sense);
+    look(loop, &sense);
     cameras_refresh(loop->cameras);
     result->mode = sense.mode;
     take_actions(loop, 0, 0, result);
@@ -236,7 +259,7 @@ static void run_period(struct hal_loop *loop, int64_t due_ns, struct period_resu
     else if (sense.moved_on)
         sent_ns = observe(loop, &sense, result);
     if (sent_ns != 0)
-        answered = take_actions(loop, sent_ns, due_ns + loop->config.period_ns / 8 * 7, result);
+        answered = take_actions(loop, sent_ns, until_ns, result);
     if (loop->silent++ > loop->config.patience)
         loop->has_action = false;
     result->late = sent_ns != 0 && !answered;
@@ -247,8 +270,11 @@ static void run_period(struct hal_loop *loop, int64_t due_ns, struct period_resu
         return;
     }
     actuate(loop, &sense, follow);
-    if (answered)
-        result->latency_ns = clock_now_ns() - sent_ns;
+    if (answered) {
+        int64_t now_ns = clock_now_ns();
+        result->latency_ns = now_ns - sent_ns;
+        result->reaction_ns = now_ns - sense.state_ns;
+    }
     log_mode(loop, &sense);
 }
 
@@ -265,6 +291,8 @@ static void account(struct hal_loop *loop, const struct period_result *result, i
     histogram_record(&values->jitter, late_ns);
     if (result->latency_ns > 0)
         histogram_record(&values->latency, result->latency_ns);
+    if (result->reaction_ns > 0)
+        histogram_record(&values->reaction, result->reaction_ns);
     values->observations += result->sent;
     values->dropped += result->dropped;
     values->actions += result->answers;
@@ -284,19 +312,15 @@ static void sleep_until(int64_t when_ns)
         continue;
 }
 
-/* When the next period begins; those that are over already are skipped. */
-static int64_t next_due(struct hal_loop *loop, int64_t due_ns)
+static void next_period(struct hal_loop *loop)
 {
-    int64_t period_ns = loop->config.period_ns;
-    int64_t behind_ns = clock_now_ns() - (due_ns + period_ns);
-    int64_t skipped = behind_ns > 0 ? behind_ns / period_ns + 1 : 0;
+    uint64_t skipped = schedule_next(&loop->schedule, clock_now_ns());
 
     if (skipped > 0) {
         stats_lock(loop->config.stats);
-        loop->config.stats->values.overruns += (uint64_t)skipped;
+        loop->config.stats->values.overruns += skipped;
         stats_unlock(loop->config.stats);
     }
-    return due_ns + (skipped + 1) * period_ns;
 }
 
 /* On the loop's own thread, for sockets do not change theirs. */
@@ -317,16 +341,17 @@ static void *run(void *argument)
     loop->start_error = open_sockets(loop);
     bool open = loop->start_error == 0;
     sem_post(&loop->ready);
-    int64_t due_ns = clock_now_ns() + loop->config.period_ns;
+    schedule_init(&loop->schedule, loop->config.period_ns, clock_now_ns());
     int64_t before_ns = 0;
     while (open && !atomic_load_explicit(&loop->stop, memory_order_relaxed)) {
         struct period_result result = {0};
-        sleep_until(due_ns);
+        sleep_until(loop->schedule.due_ns);
         int64_t now_ns = clock_now_ns();
-        run_period(loop, due_ns, &result);
-        account(loop, &result, now_ns - before_ns, now_ns - due_ns);
+        int64_t late_ns = now_ns - loop->schedule.due_ns;
+        run_period(loop, &result);
+        account(loop, &result, now_ns - before_ns, late_ns);
         before_ns = now_ns;
-        due_ns = next_due(loop, due_ns);
+        next_period(loop);
     }
     endpoint_close(loop->endpoint);
     loop_link_hal_close(loop->config.link);

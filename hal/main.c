@@ -29,9 +29,11 @@
 struct reporter {
     struct bus *bus;
     struct hal *hal;
+    const char *stream;
     struct stats_values before;
     struct stats_values now;
     char json[HAL_REPORT_BYTES];
+    char loop[HAL_LOOP_BYTES];
 };
 
 /* Blocked before any thread starts, so that all inherit it and only the descriptor tells. */
@@ -61,12 +63,15 @@ static int open_bus(const char *url, struct bus **ret_bus)
 
 static void tell(struct reporter *reporter)
 {
-    struct bus_message message = {.subject = HAL_REPORT_SUBJECT, .payload = reporter->json};
+    struct bus_message stats = {.subject = HAL_REPORT_SUBJECT, .payload = reporter->json};
+    struct bus_message loop = {.subject = HAL_LOOP_SUBJECT, .payload = reporter->loop};
+    const char *policy = hal_policy(reporter->hal)->name;
 
     hal_stats(reporter->hal, &reporter->now);
-    message.payload_bytes = hal_report(hal_policy(reporter->hal)->name, &reporter->before,
-                                       &reporter->now, reporter->json);
-    (void)bus_publish(reporter->bus, BUS_LANE_NORMAL, &message);
+    stats.payload_bytes = hal_report(policy, &reporter->before, &reporter->now, reporter->json);
+    loop.payload_bytes = hal_report_loop(reporter->stream, policy, &reporter->now, reporter->loop);
+    (void)bus_publish(reporter->bus, BUS_LANE_NORMAL, &stats);
+    (void)bus_publish(reporter->bus, BUS_LANE_NORMAL, &loop);
     log_debug("%s", reporter->json);
     /* The watchdog is fed by a loop that makes progress, not by this thread alone. */
     if (reporter->now.periods != reporter->before.periods)
@@ -96,6 +101,7 @@ static int drive(const struct hal_options *options, int signal_fd)
     static struct reporter reporter; /* large: some histograms */
     int error = open_bus(options->bus_url, &reporter.bus);
 
+    reporter.stream = options->hal.stream;
     if (error == 0)
         error = hal_create(&options->hal, &reporter.hal);
     if (error == 0) {

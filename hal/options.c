@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "bus/access.h"
 #include "shm/ring.h"
 
 #define PATIENCE_MAX 1000
@@ -242,6 +243,7 @@ static const struct option_row rows[] = {
      "nats://host:4222 or ipc:///dir (ipc://<ipc-dir>)"},
     {"log-level", "SIMCAST_LOG_LEVEL", NULL, "L", read_log_level, "error, warning, info or debug",
      "error, warning, info or debug (info)"},
+    LOG_FORMAT_ROW,
 };
 
 static const struct hal_options defaults = {
@@ -283,14 +285,15 @@ static enum option_result complete(const struct option_program *program,
 enum option_result hal_options_parse(int argc, char **argv, struct hal_options *ret_options)
 {
     struct hal_options options = defaults;
-    const struct option_group group = {rows, sizeof(rows) / sizeof(rows[0]), &options};
+    const struct option_group groups[] = {{rows, sizeof(rows) / sizeof(rows[0]), &options},
+                                          BUS_ACCESS_GROUP};
     const struct option_program program = {.name = "simcast-hal",
                                            .version = SIMCAST_VERSION,
                                            .before = usage,
                                            .after = more,
                                            .operand = read_operand,
-                                           .groups = &group,
-                                           .group_count = 1};
+                                           .groups = groups,
+                                           .group_count = 2};
     enum option_result result = option_read(&program, argc, argv);
 
     if (result == OPTION_GO)

@@ -1,14 +1,68 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Works on the caller's memory alone; cannot fail. */
+/* Works on the caller's memory alone; cannot fail: the buffers hold the longest texts. */
 #include "hal/report.h"
 
+#include <assert.h>
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "safety/gate.h"
 
-#define TRIPLE_BYTES 96
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct {
+    const char *name;
+    size_t offset;
+} histograms[] = {
+    {"period", offsetof(struct stats_values, period)},
+    {"jitter", offsetof(struct stats_values, jitter)},
+    {"latency", offsetof(struct stats_values, latency)},
+    {"reaction", offsetof(struct stats_values, reaction)},
+    {"step", offsetof(struct stats_values, step)},
+};
+
+static const int64_t bounds_us[] = {10,   25,   50,    100,   250,   500,   1000,
+                                    2500, 5000, 10000, 25000, 50000, 100000};
+
+/* What is written so far, and the room for it. */
+struct text {
+    char *at;
+    size_t used;
+    size_t bytes;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    int count = vsnprintf(text->at + text->used, text->bytes - text->used, format, arguments);
+    va_end(arguments);
+    assert(count >= 0 && (size_t)count < text->bytes - text->used);
+    text->used += (size_t)count;
+}
+
+static const struct histogram *histogram_at(const struct stats_values *values, size_t offset)
+{
+    return (const struct histogram *)(const void *)((const char *)values + offset);
+}
+
+static void put_counts(struct text *text, const struct stats_values *now)
+{
+    put(text,
+        ",\"periods\":%" PRIu64 ",\"overruns\":%" PRIu64 ",\"observations\":%" PRIu64
+        ",\"missed\":%" PRIu64 ",\"dropped\":%" PRIu64 ",\"actions\":%" PRIu64 ",\"late\":%" PRIu64
+        ",\"stale\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"policy_errors\":%" PRIu64
+        ",\"stands\":%" PRIu64 "}",
+        now->periods, now->overruns, now->observations, now->missed, now->dropped, now->actions,
+        now->late, now->stale, now->refused, now->policy_errors, now->stands);
+}
+
+/* ---- for people ------------------------------------------------------------------------------ */
 
 /* What was recorded between two readings. The largest value is only known since the start. */
 static void difference(const struct histogram *before, const struct histogram *now,
@@ -21,42 +75,61 @@ static void difference(const struct histogram *before, const struct histogram *n
         ret_histogram->buckets[i] -= before->buckets[i];
 }
 
-static const char *triple(const struct histogram *before, const struct histogram *now,
-                          char text[TRIPLE_BYTES])
+static double percentile_us(const struct histogram *histogram, double percent)
 {
-    struct histogram recent;
+    return (double)histogram_percentile_ns(histogram, percent) / (double)NS_PER_US;
+}
 
-    difference(before, now, &recent);
-    if (recent.count == 0)
-        snprintf(text, TRIPLE_BYTES, "{\"p50\":null,\"p99\":null,\"max\":null}");
+static void put_percentiles(struct text *text, const char *name, const struct histogram *recent)
+{
+    if (recent->count == 0)
+        put(text, ",\"%s_us\":{\"p50\":null,\"p99\":null,\"max\":null}", name);
     else
-        snprintf(text, TRIPLE_BYTES, "{\"p50\":%.1f,\"p99\":%.1f,\"max\":%.1f}",
-                 (double)histogram_percentile_ns(&recent, 50) / (double)NS_PER_US,
-                 (double)histogram_percentile_ns(&recent, 99) / (double)NS_PER_US,
-                 (double)histogram_percentile_ns(&recent, 100) / (double)NS_PER_US);
-    return text;
+        put(text, ",\"%s_us\":{\"p50\":%.1f,\"p99\":%.1f,\"max\":%.1f}", name,
+            percentile_us(recent, 50), percentile_us(recent, 99), percentile_us(recent, 100));
 }
 
 size_t hal_report(const char *policy, const struct stats_values *before,
                   const struct stats_values *now, char ret_json[HAL_REPORT_BYTES])
 {
-    char period[TRIPLE_BYTES];
-    char jitter[TRIPLE_BYTES];
-    char latency[TRIPLE_BYTES];
-    char step[TRIPLE_BYTES];
-    int count = snprintf(
-        ret_json, HAL_REPORT_BYTES,
-        "{\"policy\":\"%.64s\",\"mode\":\"%s\",\"rate_hz\":%" PRIu64
-        ",\"period_us\":%s,\"jitter_us\":%s,\"latency_us\":%s,\"step_us\":%s,\"periods\":%" PRIu64
-        ",\"overruns\":%" PRIu64 ",\"observations\":%" PRIu64 ",\"missed\":%" PRIu64
-        ",\"dropped\":%" PRIu64 ",\"actions\":%" PRIu64 ",\"late\":%" PRIu64 ",\"stale\":%" PRIu64
-        ",\"refused\":%" PRIu64 ",\"policy_errors\":%" PRIu64 ",\"stands\":%" PRIu64 "}",
-        policy, gate_mode_name((enum gate_mode)now->mode), now->periods - before->periods,
-        triple(&before->period, &now->period, period),
-        triple(&before->jitter, &now->jitter, jitter),
-        triple(&before->latency, &now->latency, latency), triple(&before->step, &now->step, step),
-        now->periods, now->overruns, now->observations, now->missed, now->dropped, now->actions,
-        now->late, now->stale, now->refused, now->policy_errors, now->stands);
+    struct text text = {.at = ret_json, .bytes = HAL_REPORT_BYTES};
+    struct histogram recent;
 
-    return (size_t)count;
+    put(&text, "{\"policy\":\"%.64s\",\"mode\":\"%s\",\"rate_hz\":%" PRIu64, policy,
+        gate_mode_name((enum gate_mode)now->mode), now->periods - before->periods);
+    for (size_t i = 0; i < LENGTH(histograms); i++) {
+        size_t offset = histograms[i].offset;
+        difference(histogram_at(before, offset), histogram_at(now, offset), &recent);
+        put_percentiles(&text, histograms[i].name, &recent);
+    }
+    put_counts(&text, now);
+    return text.used;
+}
+
+/* ---- for whoever collects -------------------------------------------------------------------- */
+
+static void put_histogram(struct text *text, const char *name, const struct histogram *histogram)
+{
+    put(text, ",\"%s\":{\"buckets\":[", name);
+    for (size_t i = 0; i < LENGTH(bounds_us); i++)
+        put(text, "%s%" PRIu64, i ? "," : "",
+            histogram_count_to(histogram, bounds_us[i] * NS_PER_US));
+    put(text, "],\"count\":%" PRIu64 ",\"sum_us\":%.1f}", histogram->count,
+        (double)histogram->sum_ns / (double)NS_PER_US);
+}
+
+size_t hal_report_loop(const char *stream, const char *policy, const struct stats_values *now,
+                       char ret_json[HAL_LOOP_BYTES])
+{
+    struct text text = {.at = ret_json, .bytes = HAL_LOOP_BYTES};
+
+    put(&text, "{\"stream\":\"%.31s\",\"policy\":\"%.64s\",\"mode\":\"%s\",\"bounds_us\":[", stream,
+        policy, gate_mode_name((enum gate_mode)now->mode));
+    for (size_t i = 0; i < LENGTH(bounds_us); i++)
+        put(&text, "%s%" PRId64, i ? "," : "", bounds_us[i]);
+    put(&text, "]");
+    for (size_t i = 0; i < LENGTH(histograms); i++)
+        put_histogram(&text, histograms[i].name, histogram_at(now, histograms[i].offset));
+    put_counts(&text, now);
+    return text.used;
 }

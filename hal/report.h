@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HAL's telemetry: `telemetry.hal.stats`, once a second, about the time since the last one.
+ * The HAL's telemetry, twice once a second.
+ *
+ * `telemetry.hal.stats`, for people, about the time since the last one:
  *
  *   {"policy","mode","rate_hz","period_us":{"p50","p99","max"},"jitter_us":{...},
- *    "latency_us":{...},"step_us":{...},"periods","overruns","observations","missed","dropped",
- *    "actions","late","stale","refused","policy_errors","stands"}
+ *    "latency_us":{...},"reaction_us":{...},"step_us":{...},"periods","overruns","observations",
+ *    "missed","dropped","actions","late","stale","refused","policy_errors","stands"}
  *
  * Times are microseconds, counts are since the start; percentiles of nothing are null.
  *
- * Thread: any. Cost: walks four histograms.
+ * `telemetry.hal.loop`, for whoever collects, about all since the start:
+ *
+ *   {"stream","policy","mode","bounds_us":[10,...],"period":{"buckets":[...],"count","sum_us"},
+ *    "jitter":{...},"latency":{...},"reaction":{...},"step":{...},"periods",... as above}
+ *
+ * A bucket counts the values up to its bound, so that buckets only grow to the right; those beyond
+ * the last bound are in count alone.
+ *
+ * Thread: any. Cost: walks five histograms.
  */
 #ifndef SIMCAST_HAL_REPORT_H
 #define SIMCAST_HAL_REPORT_H
@@ -19,9 +29,15 @@
 
 #define HAL_REPORT_SUBJECT "telemetry.hal.stats"
 #define HAL_REPORT_BYTES 1536
+#define HAL_LOOP_SUBJECT "telemetry.hal.loop"
+#define HAL_LOOP_BYTES 4096
 
 /* Writes the difference of two readings, NUL-terminated; returns its bytes. */
 size_t hal_report(const char *policy, const struct stats_values *before,
                   const struct stats_values *now, char ret_json[HAL_REPORT_BYTES]);
+
+/* Writes all that a reading holds, NUL-terminated; returns its bytes. */
+size_t hal_report_loop(const char *stream, const char *policy, const struct stats_values *now,
+                       char ret_json[HAL_LOOP_BYTES]);
 
 #endif

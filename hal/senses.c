@@ -7,10 +7,13 @@
 
 #include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "proto/gate_state.h"
 #include "shm/ring.h"
 
@@ -126,6 +129,18 @@ static enum gate_mode mode_of_gate(const struct senses *senses, int64_t now_ns)
     if (silent && senses->gate.mode == GATE_ARMED)
         return GATE_HOLD;
     return senses->gate.mode;
+}
+
+int senses_wait(struct senses *senses, int64_t until_ns)
+{
+    struct pollfd fds[] = {{.fd = ring_consumer_fd(senses->states), .events = POLLIN},
+                           {.fd = ring_consumer_fd(senses->gates), .events = POLLIN}};
+    int64_t left_ns = until_ns - clock_now_ns();
+    struct timespec timeout = {left_ns / NS_PER_S, left_ns % NS_PER_S};
+
+    if (left_ns <= 0 || ppoll(fds, 2, &timeout, NULL) == 0)
+        return -ETIMEDOUT;
+    return 0;
 }
 
 void senses_look(struct senses *senses, int64_t now_ns, struct sense *ret_sense)

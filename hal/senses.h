@@ -37,6 +37,12 @@ int senses_open(const char *dir, const char *stream, struct senses **ret_senses)
 /* Takes NULL. */
 void senses_close(struct senses *senses);
 
+/*
+ * Sleeps until there may be a newer state or word of the gate; senses_look tells. Errors:
+ * -ETIMEDOUT until_ns is over.
+ */
+int senses_wait(struct senses *senses, int64_t until_ns);
+
 /* Looks at both rings. Never waits. */
 void senses_look(struct senses *senses, int64_t now_ns, struct sense *ret_sense);
 

@@ -15,10 +15,11 @@
 #include "base/histogram.h"
 
 struct stats_values {
-    struct histogram period;  /* from one wake-up of the HAL loop to the next */
-    struct histogram jitter;  /* how late it woke */
-    struct histogram latency; /* observation sent to its action applied */
-    struct histogram step;    /* the policy's time for one observation */
+    struct histogram period;   /* from one wake-up of the HAL loop to the next */
+    struct histogram jitter;   /* how late it woke */
+    struct histogram latency;  /* observation sent to its action applied */
+    struct histogram reaction; /* state published to the action that answers it applied */
+    struct histogram step;     /* the policy's time for one observation */
     uint64_t periods;
     uint64_t overruns;      /* periods that began after the next one was due */
     uint64_t observations;  /* sent to the inference */
