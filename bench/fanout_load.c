@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The process connects one client after the other, then reads whoever has something. Bytes go
+ * The process connects all clients, then reads whoever has something. Bytes go
  * through one buffer that stays in the cache; what fails ends the process and is told in the tally.
  */
 #include "bench/fanout_load.h"
@@ -100,20 +100,25 @@ static int await_answer(const struct fanout_load_setup *setup, int fd)
     return strstr(text, welcome) ? 0 : -EPROTO;
 }
 
-static int join(struct crowd *crowd, unsigned client, int64_t give_up_ns)
+/* All requests are out before the first answer is awaited: some servers answer after a while. */
+static int join(struct crowd *crowd)
 {
     const struct fanout_load_setup *setup = crowd->setup;
-    int fd = connect_until(setup->port, give_up_ns);
+    int64_t give_up_ns = clock_now_ns() + CONNECT_NS;
+    int error = 0;
 
-    if (fd < 0)
-        return fd;
-    crowd->fds[client] = fd;
-    fanout_stream_init(&crowd->streams[client], setup->protocol);
-    int error = request(setup, fd);
-    if (error == 0)
-        error = await_answer(setup, fd);
-    if (error == 0)
-        atomic_fetch_add_explicit(&crowd->tally->joined, 1, memory_order_release);
+    for (unsigned i = 0; i < setup->clients && error == 0; i++) {
+        crowd->fds[i] = connect_until(setup->port, give_up_ns);
+        if (crowd->fds[i] < 0)
+            return crowd->fds[i];
+        error = request(setup, crowd->fds[i]);
+        fanout_stream_init(&crowd->streams[i], setup->protocol);
+    }
+    for (unsigned i = 0; i < setup->clients && error == 0; i++) {
+        error = await_answer(setup, crowd->fds[i]);
+        if (error == 0)
+            atomic_fetch_add_explicit(&crowd->tally->joined, 1, memory_order_release);
+    }
     return error;
 }
 
@@ -195,11 +200,8 @@ static int read_slowly(struct crowd *crowd)
 
 static int attend(struct crowd *crowd)
 {
-    int64_t give_up_ns = clock_now_ns() + CONNECT_NS;
-    int error = 0;
+    int error = join(crowd);
 
-    for (unsigned i = 0; i < crowd->setup->clients && error == 0; i++)
-        error = join(crowd, i, give_up_ns);
     if (error < 0)
         return error;
     switch (crowd->setup->habit) {

@@ -17,6 +17,7 @@
 #include "bench/yardstick_servers.h"
 
 #define PATH_BYTES 4096
+#define GB 1e9
 #define TEXT_BYTES 64
 #define PIPE_BYTES (1 << 20)
 #define SPARE_DESCRIPTORS 100
@@ -24,6 +25,7 @@
 #define SERVE_NS (10 * NS_PER_S)
 #define FEED_MS 5000              /* more than its pictures take */
 #define LATE_NS (150 * NS_PER_MS) /* what has not come by then was dropped */
+#define SETTLE_MS 20              /* the last picture is on its way */
 #define WARM_UP 6                 /* pictures at a time, until all clients have one */
 
 static const char *const streams[] = {
@@ -137,8 +139,14 @@ static int start_clients(struct fanout_rig *rig, enum fanout_habit habit, unsign
     };
     int error = fanout_load_start(ret_load, &setup);
 
+    /* ustreamer answers a request when it has a picture. */
+    if (error == 0)
+        error = fanout_feed_order(&rig->feed, WARM_UP);
     if (error == 0)
         error = fanout_load_await(ret_load, JOIN_MS);
+    if (error == 0)
+        error = fanout_feed_await(&rig->feed, FEED_MS);
+    poll(NULL, 0, SETTLE_MS);
     return error;
 }
 
@@ -247,7 +255,6 @@ static void add_pictures(const struct fanout_rig *rig, const struct before *befo
             histogram_record(&turns->wake, seen->sent_ns - seen->published_ns);
     }
     turns->elapsed_ns += newest_ns - first_ns + NS_PER_S / rig->setup.fps;
-    turns->pictures += rig->feed.ordered - before->published;
 }
 
 static uint64_t fewest_since(const struct fanout_rig *rig, const struct before *before)
@@ -278,8 +285,9 @@ int fanout_rig_turn(struct fanout_rig *rig, unsigned pictures, struct fanout_tur
     await_delivery(rig, before.delivered + (uint64_t)pictures * rig->setup.clients);
     atomic_store_explicit(&tally->counting, false, memory_order_release);
     look(rig, &after);
-    turns->cpu_ns += after.cpu_ns - before.cpu_ns;
-    turns->bytes += after.bytes - before.bytes;
+    if (after.bytes > before.bytes && turns->count < FANOUT_TURNS_MAX)
+        turns->cpu_ns_per_gb[turns->count++] =
+            GB * (double)(after.cpu_ns - before.cpu_ns) / (double)(after.bytes - before.bytes);
     turns->fewest += fewest_since(rig, &before);
     add_pictures(rig, &before, turns);
     return fanout_load_error(&rig->load);

@@ -55,11 +55,12 @@ int fanout_rig_open(struct fanout_rig *rig, const struct fanout_rig_setup *setup
 /* Takes one that is zeroed or closed. */
 void fanout_rig_close(struct fanout_rig *rig);
 
+#define FANOUT_TURNS_MAX 16
+
 /* What turns add up to. Zeroed by the caller at first. */
 struct fanout_turns {
-    int64_t cpu_ns;        /* processor time of the server */
-    uint64_t bytes;        /* that the clients received */
-    uint64_t pictures;     /* published */
+    unsigned count;
+    double cpu_ns_per_gb[FANOUT_TURNS_MAX]; /* processor time of the server, bytes received */
     int64_t elapsed_ns;    /* from the first published to a period after the last */
     uint64_t fewest;       /* pictures at the client that got fewest */
     struct histogram last; /* published to the last byte at the last of all clients */
