@@ -5,18 +5,22 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "bench/glass_rig.h"
+#include "proto/command.h"
 
 #define START_NS (30 * NS_PER_S) /* a cold Chromium on a slow disk */
 #define PATIENCE_NS (10 * NS_PER_S)
+#define SETTINGS_BYTES 128
 #define WARM_UP 30      /* pictures; the page's clock settles */
 #define REMEMBERED 1024 /* pictures; the browser is never that far behind */
 
 struct look {
     struct glass_rig *rig;
+    enum video_codec codec; /* pictures in another one do not count */
     struct frame_info pending;
     struct {
         uint64_t frame_seq;
@@ -32,7 +36,8 @@ static int take_frames(struct look *look)
     int error;
 
     while ((error = glass_client_receive(&look->rig->client, &message)) == 0) {
-        if (!glass_frame_take(&look->pending, &message, &frame))
+        if (!glass_frame_take(&look->pending, &message, &frame) ||
+            frame.header.codec != look->codec)
             continue;
         uint64_t seq = frame.info.frame_seq;
         look->frames[seq % REMEMBERED].frame_seq = seq;
@@ -79,12 +84,23 @@ int glass_rig_browse(struct glass_rig *rig)
     return error;
 }
 
-int glass_rig_look(struct glass_rig *rig, unsigned frames, struct glass_shown *ret_shown)
+static int ask_for(struct glass_rig *rig, enum video_codec codec)
 {
-    struct look look = {.rig = rig};
+    char json[SETTINGS_BYTES];
+    int count =
+        snprintf(json, sizeof(json), "%c{\"action\":\"settings\",\"data\":{\"codec\":\"%s\"}}",
+                 COMMAND_MESSAGE_TYPE, video_codec_name(codec));
+
+    return glass_client_send(&rig->client, json, (size_t)count);
+}
+
+int glass_rig_look(struct glass_rig *rig, enum video_codec codec, unsigned frames,
+                   struct glass_shown *ret_shown)
+{
+    struct look look = {.rig = rig, .codec = codec};
     int64_t give_up_ns =
         clock_now_ns() + PATIENCE_NS + 4 * (int64_t)(WARM_UP + frames) * NS_PER_S / GLASS_FPS;
-    int error = 0;
+    int error = ask_for(rig, codec);
 
     memset(ret_shown, 0, sizeof(*ret_shown));
     while (error == 0 && look.drawn < WARM_UP + frames) {

@@ -96,10 +96,11 @@ struct glass_shown {
 };
 
 /*
- * Watches the browser until that many pictures were drawn; our own viewer, which must be there,
- * says when each was published. Errors: as above.
+ * Asks for a codec, then watches the browser until that many pictures in it were drawn; our own
+ * viewer, which must be there, says when each was published. Errors: as above.
  */
-int glass_rig_look(struct glass_rig *rig, unsigned frames, struct glass_shown *ret_shown);
+int glass_rig_look(struct glass_rig *rig, enum video_codec codec, unsigned frames,
+                   struct glass_shown *ret_shown);
 
 /*
  * From a command's leaving the viewer to the last byte of the first frame that shows it applied,

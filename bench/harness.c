@@ -112,7 +112,7 @@ static uint64_t seed_of_round(uint64_t seed, unsigned n)
     return (state * UINT64_C(0x2545f4914f6cdd1d)) | 1;
 }
 
-static int measure_attempt(struct run *run, const char *title, bool brief)
+static int measure_attempt(struct run *run, const char *title, bool warming_up)
 {
     struct attempt *attempt = &run->attempts[run->attempt_count];
     struct machine_load before;
@@ -121,7 +121,8 @@ static int measure_attempt(struct run *run, const char *title, bool brief)
     if (!attempt->readings)
         return -ENOMEM;
     struct bench_round round = {
-        .brief = brief,
+        .brief = warming_up || run->options->quick,
+        .warming_up = warming_up,
         .seed = seed_of_round(run->options->seed, run->attempt_count),
         .dir = run->dir,
         .readings = attempt->readings,
@@ -182,7 +183,7 @@ static int measure_rounds(struct run *run)
         unsigned n = run->attempt_count + 1;
         snprintf(title, sizeof(title), n > rounds ? "extra round %u" : "round %u of %u",
                  n > rounds ? n - rounds : n, rounds);
-        error = measure_attempt(run, title, quick);
+        error = measure_attempt(run, title, false);
     }
     qsort(run->attempts, run->attempt_count, sizeof(run->attempts[0]), quieter);
     run->rounds = run->attempt_count < rounds ? run->attempt_count : rounds;

@@ -28,7 +28,7 @@
 #include "bench/record.h"
 
 #define BENCH_FIGURES_MAX 64
-#define BENCH_PROBE_FIGURES_MAX 6
+#define BENCH_PROBE_FIGURES_MAX 8
 #define BENCH_ROUNDS_MAX 16
 #define BENCH_DIR_BYTES 64
 
@@ -43,6 +43,7 @@ struct bench_reading {
 /* What a probe is given. */
 struct bench_round {
     bool brief;                     /* --quick, or warming up: shorten what can be shortened */
+    bool warming_up;                /* counts for nothing: leave out what gains nothing by it */
     uint64_t seed;                  /* of this round, never 0; the same for all probes */
     const char *dir;                /* an empty directory of this run, for sockets */
     struct bench_reading *readings; /* by figure; use the three functions below */
