@@ -37,6 +37,18 @@ static bool find_value(const char *file, const char *key, char ret_value[MACHINE
     return found;
 }
 
+/* The first line of a file. */
+static void read_line(const char *file, char ret_line[MACHINE_TEXT_BYTES])
+{
+    FILE *stream = fopen(file, "re");
+
+    if (!stream)
+        return;
+    if (fgets(ret_line, MACHINE_TEXT_BYTES, stream))
+        ret_line[strcspn(ret_line, "\n")] = '\0';
+    fclose(stream);
+}
+
 void machine_describe(struct machine *ret_machine)
 {
     struct machine machine = {0};
@@ -45,6 +57,8 @@ void machine_describe(struct machine *ret_machine)
 
     memcpy(machine.kernel, "unknown", sizeof("unknown"));
     memcpy(machine.architecture, "unknown", sizeof("unknown"));
+    memcpy(machine.tcp_congestion_control, "unknown", sizeof("unknown"));
+    read_line("/proc/sys/net/ipv4/tcp_congestion_control", machine.tcp_congestion_control);
     if (uname(&names) == 0) {
         snprintf(machine.kernel, sizeof(machine.kernel), "%s", names.release);
         snprintf(machine.architecture, sizeof(machine.architecture), "%s", names.machine);

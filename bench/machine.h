@@ -16,6 +16,7 @@ struct machine {
     char cpu[MACHINE_TEXT_BYTES]; /* the processor's own name, or the architecture's */
     char kernel[MACHINE_TEXT_BYTES];
     char architecture[MACHINE_TEXT_BYTES];
+    char tcp_congestion_control[MACHINE_TEXT_BYTES];
     unsigned cores; /* that we may run on */
     uint64_t memory_bytes;
 };

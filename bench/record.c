@@ -63,9 +63,10 @@ static json_t *result_to_json(const struct record_result *result)
 
 static json_t *machine_to_json(const struct machine *machine)
 {
-    return json_pack("{s:s, s:s, s:s, s:I, s:I}", "cpu", machine->cpu, "architecture",
-                     machine->architecture, "kernel", machine->kernel, "cores",
-                     (json_int_t)machine->cores, "memory_bytes", (json_int_t)machine->memory_bytes);
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "cpu", machine->cpu, "architecture",
+                     machine->architecture, "kernel", machine->kernel, "tcp_congestion_control",
+                     machine->tcp_congestion_control, "cores", (json_int_t)machine->cores,
+                     "memory_bytes", (json_int_t)machine->memory_bytes);
 }
 
 static json_t *record_to_json(const struct record *record)
@@ -141,6 +142,8 @@ static void read_machine(const json_t *object, struct machine *ret_machine)
     read_text(object, "cpu", ret_machine->cpu, sizeof(ret_machine->cpu));
     read_text(object, "architecture", ret_machine->architecture, sizeof(ret_machine->architecture));
     read_text(object, "kernel", ret_machine->kernel, sizeof(ret_machine->kernel));
+    read_text(object, "tcp_congestion_control", ret_machine->tcp_congestion_control,
+              sizeof(ret_machine->tcp_congestion_control));
     ret_machine->cores = (unsigned)json_integer_value(json_object_get(object, "cores"));
     ret_machine->memory_bytes =
         (uint64_t)json_integer_value(json_object_get(object, "memory_bytes"));
