@@ -21,15 +21,15 @@
 
 #define THREAD_NAME_BYTES 16
 
-enum format { FORMAT_UNSET, FORMAT_TEXT, FORMAT_JSON, FORMAT_JOURNAL, FORMAT_PREFIXED };
+enum form { FORM_UNSET, FORM_TEXT, FORM_JSON, FORM_JOURNAL, FORM_PREFIXED };
 
 static const char *program_name = "simcast";
 static enum log_level level_max = LOG_LEVEL_INFO;
-static enum format format_used;
-static bool format_chosen; /* by log_format_set, so that log_init leaves it */
+static enum form form;
 static int journal_fd = -1;
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
+static const char *const format_names[] = {"auto", "text", "json", "journal"};
 static const int syslog_priorities[] = {3, 4, 6, 7};
 
 int log_journal_open(const char *socket_path)
@@ -51,14 +51,14 @@ int log_journal_open(const char *socket_path)
     if (journal_fd >= 0)
         close(journal_fd);
     journal_fd = fd;
-    format_used = FORMAT_JOURNAL;
+    form = FORM_JOURNAL;
     return 0;
 }
 
 static void use_journal(void)
 {
     if (log_journal_open(LOG_JOURNAL_SOCKET) < 0)
-        format_used = FORMAT_PREFIXED;
+        form = FORM_PREFIXED;
 }
 
 /* systemd names the stream that it made of our stderr by device and inode. */
@@ -76,41 +76,52 @@ static bool stderr_is_journal(void)
     return strcmp(stream, text) == 0;
 }
 
-int log_format_set(const char *text)
+void log_format_use(enum log_format format)
 {
-    if (strcmp(text, "text") == 0)
-        format_used = FORMAT_TEXT;
-    else if (strcmp(text, "json") == 0)
-        format_used = FORMAT_JSON;
-    else if (strcmp(text, "journal") == 0)
+    if (format == LOG_FORMAT_JSON)
+        form = FORM_JSON;
+    else if (format == LOG_FORMAT_JOURNAL || (format == LOG_FORMAT_AUTO && stderr_is_journal()))
         use_journal();
     else
-        return -EINVAL;
-    format_chosen = true;
-    return 0;
+        form = FORM_TEXT;
+}
+
+int log_format_parse(const char *text, enum log_format *ret_format)
+{
+    for (unsigned i = 0; i < sizeof(format_names) / sizeof(format_names[0]); i++) {
+        if (strcmp(text, format_names[i]) == 0) {
+            *ret_format = (enum log_format)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
 }
 
 bool log_read_format(void *into, const char *value)
 {
+    enum log_format format;
+
     (void)into;
-    return log_format_set(value) == 0;
+    if (log_format_parse(value, &format) < 0)
+        return false;
+    log_format_use(format);
+    return true;
 }
 
 void log_init(const char *program, enum log_level level)
 {
     // NOLINTNEXTLINE(concurrency-mt-unsafe): before threads start
-    const char *format = getenv("SIMCAST_LOG_FORMAT");
+    const char *text = getenv("SIMCAST_LOG_FORMAT");
+    enum log_format format = LOG_FORMAT_AUTO;
 
     program_name = program;
     level_max = level;
-    if (format_chosen || format_used != FORMAT_UNSET)
+    if (form != FORM_UNSET)
         return;
-    if (stderr_is_journal())
-        use_journal();
-    else
-        format_used = FORMAT_TEXT;
-    if (format && format[0] != '\0' && log_format_set(format) < 0)
-        log_warning("SIMCAST_LOG_FORMAT=%.40s is not valid: give " LOG_FORMATS, format);
+    bool valid = !text || text[0] == '\0' || log_format_parse(text, &format) == 0;
+    log_format_use(format);
+    if (!valid)
+        log_warning("SIMCAST_LOG_FORMAT=%.40s is not valid: give " LOG_FORMATS, text);
 }
 
 int log_level_parse(const char *text, enum log_level *ret_level)
@@ -129,12 +140,12 @@ static void send_line(const struct log_line *line)
     char text[2 * LOG_LINE_BYTES];
     ssize_t written;
 
-    if (format_used == FORMAT_JOURNAL)
+    if (form == FORM_JOURNAL)
         written = send(journal_fd, text, log_line_journal(line, text, sizeof(text)),
                        MSG_DONTWAIT | MSG_NOSIGNAL);
-    else if (format_used == FORMAT_JSON)
+    else if (form == FORM_JSON)
         written = write(STDERR_FILENO, text, log_line_json(line, text, sizeof(text)));
-    else if (format_used == FORMAT_PREFIXED)
+    else if (form == FORM_PREFIXED)
         written = write(STDERR_FILENO, text, log_line_prefixed(line, text, LOG_LINE_BYTES));
     else
         written = write(STDERR_FILENO, text, log_line_text(line, text, LOG_LINE_BYTES));

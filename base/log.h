@@ -39,16 +39,21 @@ void log_init(const char *program, enum log_level level);
 /* Parses "error", "warning", "info" or "debug". Returns 0, or -EINVAL and leaves ret_level. */
 int log_level_parse(const char *text, enum log_level *ret_level);
 
-/* "text", "json" or "journal", from now on. Before other threads start. Errors: -EINVAL. */
-int log_format_set(const char *text);
+enum log_format { LOG_FORMAT_AUTO, LOG_FORMAT_TEXT, LOG_FORMAT_JSON, LOG_FORMAT_JOURNAL };
 
-/* The same as a reader of base/options.h, and its row: --log-format. `into` is not used. */
+/* From now on. Before other threads start. */
+void log_format_use(enum log_format format);
+
+/* Parses "auto", "text", "json" or "journal". Returns 0, or -EINVAL and leaves ret_format. */
+int log_format_parse(const char *text, enum log_format *ret_format);
+
+/* Both as a reader of base/options.h, and its row: --log-format. `into` is not used. */
 bool log_read_format(void *into, const char *value);
-#define LOG_FORMATS "text, json or journal"
+#define LOG_FORMATS "auto, text, json or journal"
 #define LOG_FORMAT_ROW                                                                             \
     {                                                                                              \
         "log-format", "SIMCAST_LOG_FORMAT", NULL, "NAME", log_read_format, LOG_FORMATS,            \
-            LOG_FORMATS " (default: journal under systemd, else text)"                             \
+            "text, json, journal, or auto: the journal under systemd, else text"                   \
     }
 
 #define LOG_JOURNAL_SOCKET "/run/systemd/journal/socket"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds the files of a login and of TLS. Reads no secret: bus/login.c does, once per connection. */
+/*
+ * Owns what the process was told about its files of login and TLS; set before threads start. Reads
+ * no secret: bus/login.c does, once per connection.
+ */
 #include "bus/access.h"
 
 #include <errno.h>
@@ -20,33 +23,44 @@ static const struct place {
     const char *variable;
     const char *credential;
 } places[BUS_ACCESS_FILES] = {
-    {"login", "SIMCAST_BUS_LOGIN", "bus.login"},
-    {"CA certificates", "SIMCAST_BUS_CA", "bus.ca"},
-    {"certificate", "SIMCAST_BUS_CERT", "bus.cert"},
-    {"private key", "SIMCAST_BUS_KEY", "bus.key"},
+    {"login", "SIMCAST_BUS_LOGIN", "simcast.bus-login"},
+    {"CA certificates", "SIMCAST_BUS_CA", "simcast.bus-ca"},
+    {"certificate", "SIMCAST_BUS_CERT", "simcast.bus-cert"},
+    {"private key", "SIMCAST_BUS_KEY", "simcast.bus-key"},
 };
+
+static struct bus_access used;
+
+void bus_access_use(const struct bus_access *access)
+{
+    used = *access;
+}
 
 static bool read_login(void *into, const char *value)
 {
-    ((struct bus_access *)into)->login = value;
+    (void)into;
+    used.login = value;
     return true;
 }
 
 static bool read_ca(void *into, const char *value)
 {
-    ((struct bus_access *)into)->ca = value;
+    (void)into;
+    used.ca = value;
     return true;
 }
 
 static bool read_cert(void *into, const char *value)
 {
-    ((struct bus_access *)into)->cert = value;
+    (void)into;
+    used.cert = value;
     return true;
 }
 
 static bool read_key(void *into, const char *value)
 {
-    ((struct bus_access *)into)->key = value;
+    (void)into;
+    used.key = value;
     return true;
 }
 
@@ -84,17 +98,17 @@ static char *find_file(const char *given, const struct place *place)
     return path && path[0] != '\0' ? strdup(path) : find_credential(place->credential);
 }
 
-int bus_access_find(const struct bus_access *given, char *ret_files[BUS_ACCESS_FILES])
+int bus_access_find(char *ret_files[BUS_ACCESS_FILES])
 {
-    const char *const paths[BUS_ACCESS_FILES] = {given->login, given->ca, given->cert, given->key};
+    const char *const paths[BUS_ACCESS_FILES] = {used.login, used.ca, used.cert, used.key};
 
     for (int i = 0; i < BUS_ACCESS_FILES; i++) {
         ret_files[i] = find_file(paths[i], &places[i]);
         if (ret_files[i] && access(ret_files[i], R_OK) < 0) {
-            log_error("bus: cannot read the %s in %s: %s; correct --bus-%s or %s, or let this "
+            log_error("bus: cannot read the %s in %s: %s; correct --%s or %s, or let this "
                       "program's user read the file",
                       places[i].what, ret_files[i], strerrordesc_np(errno),
-                      places[i].credential + strlen("bus."), places[i].variable);
+                      places[i].credential + strlen("simcast."), places[i].variable);
             return -ENOKEY;
         }
     }

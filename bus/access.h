@@ -3,11 +3,12 @@
  * How a program shows a NATS server who it is: one file with the login, and TLS files. Secrets
  * come from files, never from an argument list, which everybody on the machine can read.
  *
- * Every program that takes --bus takes these too: one more group of rows, bus_access_rows.
- * Environment and credential directory need nothing: bus_open looks there itself. It refuses a URL
- * whose login stands in the program's own argument list.
+ * Every program that takes --bus takes these too, by one line among its groups of options:
+ * BUS_ACCESS_GROUP. What is told so holds for the whole process, like its log: bus_open uses it,
+ * and looks into environment and credential directory for the rest. It refuses a URL whose login
+ * stands in the program's own argument list.
  *
- * Thread: any. Source: docs/bus.md "Who we are".
+ * Thread: before others start. Source: docs/bus.md "Who we are".
  */
 #ifndef SIMCAST_BUS_ACCESS_H
 #define SIMCAST_BUS_ACCESS_H
@@ -21,16 +22,23 @@
  * systemd's LoadCredential= made ($CREDENTIALS_DIRECTORY), else it is not used.
  */
 struct bus_access {
-    const char *login; /* SIMCAST_BUS_LOGIN, bus.login: what stands in it is told by itself */
-    const char *ca;    /* SIMCAST_BUS_CA, bus.ca: PEM; whose servers we trust. Turns TLS on */
-    const char *cert;  /* SIMCAST_BUS_CERT, bus.cert: PEM; our own certificate, with key */
-    const char *key;   /* SIMCAST_BUS_KEY, bus.key: PEM */
+    const char
+        *login;     /* SIMCAST_BUS_LOGIN, simcast.bus-login: what stands in it is told by itself */
+    const char *ca; /* SIMCAST_BUS_CA, simcast.bus-ca: PEM; whose servers we trust. Turns TLS on */
+    const char *cert; /* SIMCAST_BUS_CERT, simcast.bus-cert: PEM; our own certificate, with key */
+    const char *key;  /* SIMCAST_BUS_KEY, simcast.bus-key: PEM */
 };
 
-/* Rows for base/options.h: --bus-login, --bus-ca, --bus-cert, --bus-key. `into` of their group is a
- * struct bus_access. */
+/* Tells what a program's own settings say, which must stay where they are. */
+void bus_access_use(const struct bus_access *access);
+
+/* The same by base/options.h: --bus-login, --bus-ca, --bus-cert, --bus-key. */
 #define BUS_ACCESS_ROWS 4
 extern const struct option_row bus_access_rows[BUS_ACCESS_ROWS];
+#define BUS_ACCESS_GROUP                                                                           \
+    {                                                                                              \
+        bus_access_rows, BUS_ACCESS_ROWS, NULL                                                     \
+    }
 
 /* Whether the URL holds a user, password or token. */
 bool bus_url_has_secret(const char *url);

@@ -99,7 +99,7 @@ static const struct bus_driver *driver_of(const char *url)
     return NULL;
 }
 
-static int find_access(struct bus *bus, const struct bus_config *config)
+static int find_access(struct bus *bus)
 {
     if (bus_url_has_secret(bus->url) && bus_url_is_argument(bus->url)) {
         log_error("bus %s: a login in an argument list can be read by everybody on this machine; "
@@ -108,7 +108,7 @@ static int find_access(struct bus *bus, const struct bus_config *config)
                   bus->shown_url);
         return -ENOKEY;
     }
-    return bus_access_find(&config->access, bus->files);
+    return bus_access_find(bus->files);
 }
 
 static int copy_config(struct bus *bus, const struct bus_config *config)
@@ -121,7 +121,7 @@ static int copy_config(struct bus *bus, const struct bus_config *config)
         return -ENOMEM;
     bus_url_show(config->url, bus->shown_url, strlen(config->url) + 1);
     if (bus->driver == &bus_nats_driver) {
-        int result = find_access(bus, config);
+        int result = find_access(bus);
         if (result < 0)
             return result;
     }

@@ -48,10 +48,9 @@ enum bus_state {
 #define BUS_STOP_PAYLOAD_BYTES_MAX (1u << 16)
 
 struct bus_config {
-    const char *url;          /* may hold "user:password@", see bus_url_show */
-    const char *name;         /* who we are, for the server's logs; NULL: "simcast" */
-    bool serve;               /* ipc only: bind and forward; ignored for nats */
-    struct bus_access access; /* nats only: login and TLS; zeros: what the environment says */
+    const char *url;  /* may hold "user:password@", see bus_url_show */
+    const char *name; /* who we are, for the server's logs; NULL: "simcast" */
+    bool serve;       /* ipc only: bind and forward; ignored for nats */
     /*
      * Patterns with "*" and a trailing ">" as NATS reads them; NULL-terminated. Where two of them
      * overlap, NATS delivers what matches both twice.

@@ -104,10 +104,10 @@ void bus_slow(struct bus *bus, uint64_t lost);
 void bus_refused(struct bus *bus, const char *why);
 
 /*
- * Completes what was given from the environment and the credential directory; the caller frees
- * the paths, also after an error. Errors: -ENOKEY one cannot be read, which is logged.
+ * Completes what the process was told from the environment and the credential directory; the caller
+ * frees the paths, also after an error. Errors: -ENOKEY one cannot be read, which is logged.
  */
-int bus_access_find(const struct bus_access *given, char *ret_files[BUS_ACCESS_FILES]);
+int bus_access_find(char *ret_files[BUS_ACCESS_FILES]);
 
 /* Whether this program was given the URL in its argument list. */
 bool bus_url_is_argument(const char *url);

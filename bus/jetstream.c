@@ -84,8 +84,8 @@ static int open_context(struct jetstream *jetstream, char *reason)
     return -ENOTSUP;
 }
 
-int jetstream_open(const char *url, const struct bus_access *access,
-                   struct jetstream **ret_jetstream, char ret_reason[JETSTREAM_REASON_BYTES])
+int jetstream_open(const char *url, struct jetstream **ret_jetstream,
+                   char ret_reason[JETSTREAM_REASON_BYTES])
 {
     char *files[BUS_ACCESS_FILES] = {NULL};
     struct nats_access server = {.files = files};
@@ -102,7 +102,7 @@ int jetstream_open(const char *url, const struct bus_access *access,
     if (!jetstream)
         return -ENOMEM;
     snprintf(ret_reason, JETSTREAM_REASON_BYTES, "the login or TLS files cannot be used");
-    error = bus_access_find(access, files);
+    error = bus_access_find(files);
     if (error == 0)
         error = connect_any(jetstream, url, &server, ret_reason);
     if (error == 0)

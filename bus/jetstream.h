@@ -39,12 +39,12 @@ enum jetstream_outcome {
 };
 
 /*
- * Connects. `url` and `access` as in bus_config. On success the caller owns *ret_jetstream.
- * Errors, with ret_reason for a person: -EINVAL no NATS URL, -ENOKEY login or TLS, -ENOTCONN no
- * server, -ENOTSUP its JetStream is off, -ENOMEM.
+ * Connects to the NATS server at `url`, with the process's login (bus/access.h). On success the
+ * caller owns *ret_jetstream. Errors, with ret_reason for a person: -EINVAL no NATS URL, -ENOKEY
+ * login or TLS, -ENOTCONN no server, -ENOTSUP its JetStream is off, -ENOMEM.
  */
-int jetstream_open(const char *url, const struct bus_access *access,
-                   struct jetstream **ret_jetstream, char ret_reason[JETSTREAM_REASON_BYTES]);
+int jetstream_open(const char *url, struct jetstream **ret_jetstream,
+                   char ret_reason[JETSTREAM_REASON_BYTES]);
 
 /* Takes NULL. */
 void jetstream_close(struct jetstream *jetstream);

@@ -90,8 +90,7 @@ int bus_link_open(const struct bus_link_options *options, const char *const *pat
 {
     struct bus_link link = {.signal_fd = open_signals()};
     char url[PATH_MAX + 8];
-    struct bus_config config = {
-        .url = options->url ? options->url : url, .name = "simcast bus", .access = options->access};
+    struct bus_config config = {.url = options->url ? options->url : url, .name = "simcast bus"};
 
     snprintf(url, sizeof(url), "ipc://%s", options->ipc_dir);
     for (unsigned i = 0; patterns && patterns[i] && i < BUS_SUBSCRIPTIONS_MAX; i++)

@@ -17,8 +17,7 @@
 
 struct bus_link_options {
     const char *ipc_dir;
-    const char *url; /* NULL: the local bus in ipc_dir */
-    struct bus_access access;
+    const char *url;    /* NULL: the local bus in ipc_dir */
     uint32_t timeout_s; /* for the first connection */
 };
 
@@ -26,11 +25,7 @@ struct bus_link_options {
 struct bus_link_options bus_link_defaults(void);
 extern const struct option_row bus_link_rows[];
 #define BUS_LINK_ROWS 3
-#define BUS_LINK_GROUPS(options)                                                                   \
-    {bus_link_rows, BUS_LINK_ROWS, (options)},                                                     \
-    {                                                                                              \
-        bus_access_rows, BUS_ACCESS_ROWS, &(options)->access                                       \
-    }
+#define BUS_LINK_GROUPS(options) {bus_link_rows, BUS_LINK_ROWS, (options)}, BUS_ACCESS_GROUP
 
 struct bus_link {
     struct bus *bus;

@@ -147,8 +147,8 @@ static int open_source(const struct replay *replay, struct source *source)
                  error == -EPROTO ? "it is no recording of simcast bus sub --record"
                                   : strerrordesc_np(-error));
     } else {
-        error = jetstream_open(replay->link.url ? replay->link.url : "", &replay->link.access,
-                               &source->jetstream, source->reason);
+        error = jetstream_open(replay->link.url ? replay->link.url : "", &source->jetstream,
+                               source->reason);
         if (error == 0)
             error = jetstream_read_begin(source->jetstream, stream, replay->since_s * NS_PER_S,
                                          source->reason);

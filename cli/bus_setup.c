@@ -157,8 +157,7 @@ static int run(const struct setup *setup)
     bool any = setup->wanted[PURPOSE_STACK] || setup->wanted[PURPOSE_RECORD];
     struct jetstream *jetstream = NULL;
     char reason[JETSTREAM_REASON_BYTES] = "no memory";
-    int error = jetstream_open(setup->link.url ? setup->link.url : "", &setup->link.access,
-                               &jetstream, reason);
+    int error = jetstream_open(setup->link.url ? setup->link.url : "", &jetstream, reason);
     int code = 0;
 
     if (error < 0)

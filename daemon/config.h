@@ -30,9 +30,14 @@ struct config {
     char tls_cert[CONFIG_TEXT_BYTES];
     char tls_key[CONFIG_TEXT_BYTES];
     enum log_level log_level;
+    enum log_format log_format;
     char ipc_dir[CONFIG_TEXT_BYTES];
     char stream[CONFIG_TEXT_BYTES];
     char bus_url[CONFIG_TEXT_BYTES]; /* "": ipc://<ipc_dir> */
+    char bus_login[CONFIG_TEXT_BYTES];
+    char bus_ca[CONFIG_TEXT_BYTES];
+    char bus_cert[CONFIG_TEXT_BYTES];
+    char bus_key[CONFIG_TEXT_BYTES];
 
     enum video_source video_source;
     char legacy_path[CONFIG_TEXT_BYTES];

@@ -5,6 +5,7 @@
 #include "shm/ring.h"
 
 static const char *const source_choices[] = {"auto", "ring", "legacy", NULL};
+static const char *const format_choices[] = {"auto", "text", "json", "journal", NULL};
 static const char *const level_choices[] = {"error", "warning", "info", "debug", NULL};
 
 #define AT(member) .offset = offsetof(struct config, member)
@@ -70,6 +71,14 @@ const struct config_key config_keys[] = {
      AT(log_level),
      .value = "info",
      .help = "error, warning, info or debug"},
+    {.file = {"", "log_format"},
+     .flag = "log-format",
+     .environment = "SIMCAST_LOG_FORMAT",
+     .type = CONFIG_CHOICE,
+     .choices = format_choices,
+     AT(log_format),
+     .value = "auto",
+     .help = "text, json, journal, or auto: the journal under systemd, else text"},
     {.file = {"", "ipc_dir"},
      .flag = "ipc-dir",
      .environment = "SIMCAST_IPC_DIR",
@@ -89,6 +98,33 @@ const struct config_key config_keys[] = {
      AT(bus_url),
      .value = "",
      .help = "nats://host:4222, or ipc:///dir (default: ipc://<ipc-dir>, served by simcastd)"},
+    {.file = {"", "bus_login"},
+     .flag = "bus-login",
+     .environment = "SIMCAST_BUS_LOGIN",
+     AT(bus_login),
+     .value = "",
+     .help = "file: who we are to NATS, a .creds file, an nkey seed, USER:PASSWORD or a token "
+             "(default: the credential simcast.bus-login)"},
+    {.file = {"", "bus_ca"},
+     .flag = "bus-ca",
+     .environment = "SIMCAST_BUS_CA",
+     AT(bus_ca),
+     .value = "",
+     .help = "whose NATS servers to trust, PEM; turns TLS on (default: the credential "
+             "simcast.bus-ca)"},
+    {.file = {"", "bus_cert"},
+     .flag = "bus-cert",
+     .environment = "SIMCAST_BUS_CERT",
+     AT(bus_cert),
+     .value = "",
+     .help = "our own certificate for TLS with NATS, PEM (default: the credential "
+             "simcast.bus-cert)"},
+    {.file = {"", "bus_key"},
+     .flag = "bus-key",
+     .environment = "SIMCAST_BUS_KEY",
+     AT(bus_key),
+     .value = "",
+     .help = "its private key, PEM (default: the credential simcast.bus-key)"},
 
     {.file = {"video", "source"},
      .flag = "video-source",

@@ -29,7 +29,7 @@ struct config_key {
     const char *help;
 };
 
-#define CONFIG_KEY_COUNT 32
+#define CONFIG_KEY_COUNT 37
 
 extern const struct config_key config_keys[CONFIG_KEY_COUNT];
 

@@ -31,5 +31,6 @@ int main(int argc, char **argv)
         break;
     }
     log_init("simcastd", config.log_level);
+    log_format_use(config.log_format);
     return server_run(&config);
 }

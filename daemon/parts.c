@@ -107,12 +107,18 @@ static int open_bus(struct parts *parts)
     }
     bus.subscriptions[count] = COMMAND_SUBJECT_WILDCARD;
     bus_url_show(bus.url, shown, sizeof(shown));
+    bus_access_use(&(struct bus_access){
+        .login = config->bus_login,
+        .ca = config->bus_ca,
+        .cert = config->bus_cert,
+        .key = config->bus_key,
+    });
     int error = bus_open(&bus, &parts->bus);
     if (error == -EADDRINUSE)
         log_error("another simcastd serves the bus %s; stop it, or use another --ipc-dir", shown);
     else if (error == -EINVAL)
         log_error("bus_url or telemetry.subjects: not a URL or pattern that the bus understands");
-    else if (error < 0)
+    else if (error < 0 && error != -ENOKEY) /* said already */
         log_error("cannot open the bus %s: %s; check the directory (--ipc-dir or --bus)", shown,
                   strerror(-error));
     return error;

@@ -285,6 +285,7 @@ static const struct option_row rows[] = {
      "leave the packets' CRC-32 at 0"},
     {"log-level", "SIMCAST_LOG_LEVEL", NULL, "NAME", read_log_level,
      "error, warning, info or debug", "error, warning, info or debug (info)"},
+    LOG_FORMAT_ROW,
 };
 
 static const struct options defaults = {

@@ -55,7 +55,7 @@ static int open_bus(const char *url, struct bus **ret_bus)
     struct bus_config config = {.url = url, .name = "simcast-hal"};
     int error = bus_open(&config, ret_bus);
 
-    if (error < 0)
+    if (error < 0 && error != -ENOKEY) /* said already */
         log_error("cannot use the bus '%s': %s: --bus takes nats://host:4222 or ipc:///directory",
                   url, strerrordesc_np(-error));
     return error;

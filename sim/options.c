@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bus/access.h"
+
 #define FPS_MAX 240
 #define SIDE_MAX 4096
 
@@ -135,6 +137,7 @@ static const struct option_row rows[] = {
      "a test pattern with a readable frame counter; needs no OpenGL"},
     {"log-level", "SIMCAST_LOG_LEVEL", NULL, "L", read_log_level, "error, warning, info or debug",
      "error, warning, info or debug (info)"},
+    LOG_FORMAT_ROW,
 };
 
 static const struct options defaults = {
@@ -180,13 +183,14 @@ static enum option_result complete(const struct option_program *program, struct 
 
 enum option_result options_parse(int argc, char **argv, struct options *ret_options)
 {
-    const struct option_group group = {rows, sizeof(rows) / sizeof(rows[0]), ret_options};
+    const struct option_group groups[] = {{rows, sizeof(rows) / sizeof(rows[0]), ret_options},
+                                          BUS_ACCESS_GROUP};
     const struct option_program program = {.name = "simcast-sim",
                                            .version = SIMCAST_VERSION,
                                            .before = usage,
                                            .after = more,
-                                           .groups = &group,
-                                           .group_count = 1};
+                                           .groups = groups,
+                                           .group_count = 2};
 
     *ret_options = defaults;
     enum option_result result = option_read(&program, argc, argv);
