@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The JPEG back end. A large picture is cut into stripes of whole block rows; the stage's thread
- * codes the first one where the packet lies, a thread for each of the others codes into memory of
- * its own, and the parts are joined with restart markers between them: the same bytes as from one
- * thread with that restart interval. The threads sleep on a condition between pictures.
+ * The JPEG back end. A large picture is cut into stripes of whole block rows; the camera's thread
+ * codes the first one where the packet lies, helpers code the others into memory of their own, and
+ * the parts are joined with restart markers between them: the same bytes as from one thread with
+ * that restart interval. Helpers sleep on a condition between pictures. Unless the number of
+ * threads was given, as many take part as find an idle core when the picture comes; whoever is done
+ * takes the next stripe that nobody has. With no core idle the picture is coded in one piece.
  *
- * If a stripe fails or had to be coded worse, the whole picture is coded again on the stage's
- * thread, as every picture of one stripe is. Without threads (pthread_create failed) there is one.
+ * If a stripe fails or had to be coded worse, the whole picture is coded again on the camera's
+ * thread, as every picture of one stripe is. Without helpers (pthread_create failed) there is one.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -15,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "encoder/idle_cores.h"
 #include "encoder/jpeg.h"
 
 #define STRIPES_MAX CODEC_JPEG_THREADS_MAX
@@ -27,43 +30,65 @@
 #define RESTART_BLOCKS_MAX 65535U
 
 struct stripe {
-    struct codec *codec;
-    struct jpeg_serial *jpeg;
+    struct jpeg_serial *jpeg; /* of whoever codes this stripe now */
     struct codec_packet packet;
     int rc;
-    unsigned pictures_done;
-    pthread_t thread; /* none codes stripe 0 */
+};
+
+struct helper {
+    struct codec *codec;
+    unsigned number; /* 1 for the first: the camera's thread is 0 */
+    unsigned pictures_seen;
+    pthread_t thread;
 };
 
 struct codec {
     struct jpeg_serial *whole; /* codes the picture alone */
     uint32_t height;
     uint32_t stripe_rows;
-    unsigned stripe_count; /* 1: no threads, and no stripe has a codec */
+    unsigned stripe_count; /* 1: no helpers, and no stripe has a codec */
     struct stripe stripes[STRIPES_MAX];
+    struct helper helpers[STRIPES_MAX]; /* one less than there are stripes; [0] is unused */
+    bool only_idle;                     /* take idle cores only */
+    struct idle_cores idle;
 
-    pthread_mutex_t mutex; /* of what follows, and of the stripes' pictures_done */
+    pthread_mutex_t mutex; /* of what follows */
     pthread_cond_t changed;
-    unsigned pictures; /* given to the threads so far */
+    unsigned pictures;    /* given to the helpers so far */
+    unsigned threads;     /* that take part in this one, the camera's included */
+    unsigned next_stripe; /* that nobody has */
+    unsigned stripes_done;
     bool over;
 };
 
-static void *work(void *context)
+/* Codes stripes for as long as there are any. The mutex is held, but not while one is coded. */
+static void take_stripes(struct codec *codec)
 {
-    struct stripe *stripe = context;
-    struct codec *codec = stripe->codec;
-
-    pthread_mutex_lock(&codec->mutex);
-    for (;;) {
-        while (!codec->over && stripe->pictures_done == codec->pictures)
-            pthread_cond_wait(&codec->changed, &codec->mutex);
-        if (codec->over)
-            break;
+    while (codec->next_stripe < codec->stripe_count) {
+        struct stripe *stripe = &codec->stripes[codec->next_stripe++];
         pthread_mutex_unlock(&codec->mutex);
         int rc = jpeg_serial_encode(stripe->jpeg, &stripe->packet);
         pthread_mutex_lock(&codec->mutex);
         stripe->rc = rc;
-        stripe->pictures_done++;
+        codec->stripes_done++;
+    }
+}
+
+static void *work(void *context)
+{
+    struct helper *helper = context;
+    struct codec *codec = helper->codec;
+
+    pthread_mutex_lock(&codec->mutex);
+    for (;;) {
+        while (!codec->over && (helper->pictures_seen == codec->pictures))
+            pthread_cond_wait(&codec->changed, &codec->mutex);
+        if (codec->over)
+            break;
+        helper->pictures_seen = codec->pictures;
+        if (helper->number >= codec->threads)
+            continue;
+        take_stripes(codec);
         pthread_cond_broadcast(&codec->changed);
     }
     pthread_mutex_unlock(&codec->mutex);
@@ -103,18 +128,20 @@ static void end_threads(struct codec *codec)
     pthread_cond_broadcast(&codec->changed);
     pthread_mutex_unlock(&codec->mutex);
     for (unsigned i = 1; i < codec->stripe_count; i++)
-        pthread_join(codec->stripes[i].thread, NULL);
+        pthread_join(codec->helpers[i].thread, NULL);
 }
 
 /* Signals are the main thread's. */
-static int start_thread(struct stripe *stripe)
+static int start_helper(struct codec *codec, unsigned number)
 {
+    struct helper *helper = &codec->helpers[number];
     sigset_t all;
     sigset_t before;
 
+    *helper = (struct helper){.codec = codec, .number = number};
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&stripe->thread, NULL, work, stripe);
+    int rc = pthread_create(&helper->thread, NULL, work, helper);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -rc;
 }
@@ -125,7 +152,6 @@ static int open_stripe(struct codec *codec, unsigned i, const struct codec_confi
     struct codec_config own = *config;
     uint32_t begin = i * codec->stripe_rows;
 
-    stripe->codec = codec;
     own.settings.height =
         codec->height - begin < codec->stripe_rows ? codec->height - begin : codec->stripe_rows;
     int rc = jpeg_serial_open(&own, codec->stripe_rows, &stripe->jpeg);
@@ -133,7 +159,7 @@ static int open_stripe(struct codec *codec, unsigned i, const struct codec_confi
         return rc;
     stripe->packet.bytes_max = config->packet_bytes_max;
     stripe->packet.bytes = malloc(config->packet_bytes_max);
-    return stripe->packet.bytes ? start_thread(stripe) : -ENOMEM;
+    return stripe->packet.bytes ? start_helper(codec, i) : -ENOMEM;
 }
 
 static void free_stripe(struct stripe *stripe, unsigned i)
@@ -175,6 +201,7 @@ static void close_jpeg(struct codec *codec)
     for (unsigned i = 0; i < codec->stripe_count; i++)
         free_stripe(&codec->stripes[i], i);
     jpeg_serial_close(codec->whole);
+    idle_cores_close(&codec->idle);
     pthread_cond_destroy(&codec->changed);
     pthread_mutex_destroy(&codec->mutex);
     free(codec);
@@ -187,6 +214,8 @@ static int open_jpeg(const struct codec_config *config, struct codec **ret_codec
     if (!codec)
         return -ENOMEM;
     codec->height = config->settings.height;
+    codec->only_idle = config->jpeg_threads == 0;
+    idle_cores_open(&codec->idle, IDLE_CORES_FILE);
     pthread_mutex_init(&codec->mutex, NULL);
     pthread_cond_init(&codec->changed, NULL);
     int rc = jpeg_serial_open(config, 0, &codec->whole);
@@ -242,42 +271,54 @@ static bool join(const struct codec *codec, struct codec_packet *packet)
 
 /* ---- coding -------------------------------------------------------------------------------- */
 
-static void set_off(struct codec *codec)
+/* How many threads are to share this picture. */
+static unsigned threads_now(const struct codec *codec)
 {
-    pthread_mutex_lock(&codec->mutex);
-    codec->pictures++;
-    pthread_cond_broadcast(&codec->changed);
-    pthread_mutex_unlock(&codec->mutex);
+    if (codec->stripe_count < 2 || !codec->only_idle)
+        return codec->stripe_count;
+    unsigned threads = 1 + idle_cores_count(&codec->idle);
+    return threads < codec->stripe_count ? threads : codec->stripe_count;
 }
 
-/* Whether all came out as asked. */
-static bool await(struct codec *codec)
+/* Whether all stripes came out as asked. */
+static bool code_stripes(struct codec *codec, unsigned threads)
 {
     bool fine = true;
 
     pthread_mutex_lock(&codec->mutex);
-    for (unsigned i = 1; i < codec->stripe_count; i++) {
-        const struct stripe *stripe = &codec->stripes[i];
-        while (stripe->pictures_done != codec->pictures)
-            pthread_cond_wait(&codec->changed, &codec->mutex);
-        fine = fine && stripe->rc == 0 && !stripe->packet.degraded;
-    }
+    codec->pictures++;
+    codec->threads = threads;
+    codec->next_stripe = 0;
+    codec->stripes_done = 0;
+    pthread_cond_broadcast(&codec->changed);
+    take_stripes(codec);
+    while (codec->stripes_done < codec->stripe_count)
+        pthread_cond_wait(&codec->changed, &codec->mutex);
     pthread_mutex_unlock(&codec->mutex);
+    for (unsigned i = 0; i < codec->stripe_count; i++)
+        fine = fine && codec->stripes[i].rc == 0 && !codec->stripes[i].packet.degraded;
     return fine;
 }
 
-static bool encode_stripes(struct codec *codec, struct codec_packet *packet)
+static bool encode_stripes(struct codec *codec, unsigned threads, struct codec_packet *packet)
 {
-    set_off(codec);
-    int rc = jpeg_serial_encode(codec->stripes[0].jpeg, packet);
-    bool fine = await(codec);
-    return fine && rc == 0 && !packet->degraded && join(codec, packet);
+    struct stripe *first = &codec->stripes[0];
+
+    first->packet = (struct codec_packet){.bytes = packet->bytes, .bytes_max = packet->bytes_max};
+    if (!code_stripes(codec, threads))
+        return false;
+    packet->size_bytes = first->packet.size_bytes;
+    packet->keyframe = true;
+    packet->degraded = false;
+    return join(codec, packet);
 }
 
 static int encode_jpeg(struct codec *codec, bool keyframe, struct codec_packet *packet)
 {
+    unsigned threads = threads_now(codec);
+
     (void)keyframe; /* every JPEG is one */
-    if (codec->stripe_count > 1 && encode_stripes(codec, packet))
+    if (threads > 1 && encode_stripes(codec, threads, packet))
         return 0;
     return jpeg_serial_encode(codec->whole, packet);
 }

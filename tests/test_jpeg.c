@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the JPEG back end writes, decoded again with libjpeg and compared with the source. */
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h> /* jpeglib.h needs FILE */
+#include <unistd.h>
 
 #include <check.h>
 #include <jpeglib.h>
@@ -339,6 +342,48 @@ START_TEST(stripes_join_to_what_one_thread_writes)
 }
 END_TEST
 
+static void *burn(void *context)
+{
+    while (!atomic_load_explicit((atomic_bool *)context, memory_order_relaxed))
+        ;
+    return NULL;
+}
+
+/* Without a number of threads, what comes out is one of two: with stripes, or in one piece. */
+START_TEST(no_stripes_are_coded_while_no_core_is_idle)
+{
+    enum { BURNERS = 64 };
+    struct kit_frame kit = kit_frame_make(PIXEL_RGB24, 1920, 1080, 0, 0);
+    struct codec *codec = codec_open(1920, 1080, 50);
+    static uint8_t alone_memory[PACKET_BYTES];
+    struct codec_packet alone = {.bytes = alone_memory, .bytes_max = PACKET_BYTES};
+    struct picture picture = kit_picture(&kit);
+    struct codec_config config = {.settings = {.jpeg_quality = 50, .width = 1920, .height = 1080}};
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    pthread_t burners[BURNERS];
+    struct jpeg_serial *jpeg;
+    struct codec_packet packet;
+    atomic_bool over = false;
+
+    ck_assert_int_eq(jpeg_serial_open(&config, 0, &jpeg), 0);
+    ck_assert_int_eq(jpeg_serial_load(jpeg, &picture), 0);
+    ck_assert_int_eq(jpeg_serial_encode(jpeg, &alone), 0);
+    for (long i = 0; i < cores && i < BURNERS; i++)
+        ck_assert_int_eq(pthread_create(&burners[i], NULL, burn, &over), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_int_eq(encode(codec, &kit, PACKET_BYTES, &packet), 0);
+        ck_assert_uint_eq(packet.size_bytes, alone.size_bytes);
+        ck_assert_mem_eq(packet.bytes, alone.bytes, alone.size_bytes);
+    }
+    atomic_store(&over, true);
+    for (long i = 0; i < cores && i < BURNERS; i++)
+        pthread_join(burners[i], NULL);
+    jpeg_serial_close(jpeg);
+    codec_jpeg.close(codec);
+    kit_frame_free(&kit);
+}
+END_TEST
+
 /* The source cannot be written, and what the codec keeps would not hold a tenth of a picture. */
 START_TEST(no_picture_is_copied)
 {
@@ -375,6 +420,7 @@ int main(void)
     tcase_add_test(cases, a_slot_too_small_for_any_quality_loses_only_that_picture);
     tcase_add_loop_test(cases, stripes_join_to_what_one_thread_writes, 0,
                         sizeof(all_layouts) / sizeof(all_layouts[0]));
+    tcase_add_test(cases, no_stripes_are_coded_while_no_core_is_idle);
     tcase_add_test(cases, no_picture_is_copied);
     tcase_set_timeout(cases, 60);
     suite_add_tcase(suite, cases);
