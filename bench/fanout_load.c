@@ -69,10 +69,10 @@ static int request(const struct fanout_load_setup *setup, int fd)
     char text[512];
     int count;
 
-    if (setup->protocol == FANOUT_MULTIPART)
+    if (setup->protocol == FANOUT_MULTIPART) {
         count = snprintf(text, sizeof(text), "GET /stream HTTP/1.1\r\nHost: 127.0.0.1:%u%s",
                          (unsigned)setup->port, BLANK_LINE);
-    else
+    } else {
         count = snprintf(text, sizeof(text),
                          "GET /stream/ws HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\n"
                          "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -80,6 +80,7 @@ static int request(const struct fanout_load_setup *setup, int fd)
                          (unsigned)setup->port,
                          setup->stamped ? "\r\nSec-WebSocket-Protocol: " VIEWER_SUBPROTOCOL : "",
                          BLANK_LINE);
+    }
     return send(fd, text, (size_t)count, MSG_NOSIGNAL) == count ? 0 : -EPIPE;
 }
 
@@ -226,6 +227,7 @@ static int run(void *context)
         crowd->setup = &load->setup;
         crowd->tally = load->tally;
         error = attend(crowd);
+        free(crowd);
     }
     atomic_store_explicit(&load->tally->error, error, memory_order_release);
     return 1;

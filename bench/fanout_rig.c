@@ -272,8 +272,8 @@ static uint64_t fewest_since(const struct fanout_rig *rig, const struct before *
 int fanout_rig_turn(struct fanout_rig *rig, unsigned pictures, struct fanout_turns *turns)
 {
     struct fanout_tally *tally = rig->load.tally;
-    struct before before;
-    struct before after;
+    struct before before = {0};
+    struct before after = {0};
 
     look(rig, &before);
     atomic_store_explicit(&tally->counting, true, memory_order_release);
