@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "daemon/counters.h"
+#include "daemon/hal_metrics.h"
 #include "daemon/source.h"
 
 #define METRICS_BOUNDS 14
@@ -36,6 +37,7 @@ struct metrics_histogram {
 struct metrics {
     struct metrics_histogram stages[METRICS_STAGE_COUNT];
     struct metrics_histogram acks;
+    struct hal_metrics hal;
 };
 
 /* A stage took this long; a negative time counts as 0. */

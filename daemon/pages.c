@@ -54,6 +54,7 @@ static void write_metrics(FILE *file, const struct parts *parts, int64_t now_ns)
                       .source_attached = source_state(parts->source, now_ns) != SOURCE_NONE,
                       .gate_mode = gate_mode_name(relay_gate(parts->relay)->mode),
                   });
+    hal_metrics_write(file, &parts->metrics.hal, now_ns);
 }
 
 /* Answers of any length. */

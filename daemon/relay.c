@@ -396,6 +396,9 @@ static void bus_telemetry(struct relay *relay, const struct bus_message *message
         if (ack_ns >= 0)
             metrics_record_ack(relay->config.metrics, ack_ns);
     }
+    if (relay->config.metrics && strcmp(message->subject, HAL_METRICS_SUBJECT) == 0)
+        (void)hal_metrics_take(&relay->config.metrics->hal, message->payload,
+                               message->payload_bytes, now_ns);
     if (message->payload_bytes > relay->config.telemetry_bytes_max)
         relay->config.counters->telemetry_too_long++;
     else
