@@ -437,14 +437,36 @@ void bus_slow(struct bus *bus, uint64_t lost)
                 bus->shown_url, bus->name);
 }
 
+uint32_t bus_hash(const char *text)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 16777619u;
+    return hash;
+}
+
+/* Whether it is new; the last ones that fit nowhere are not told at all. */
+static bool note_refusal(struct bus *bus, uint32_t hash)
+{
+    bool fresh = false;
+
+    pthread_mutex_lock(&bus->refused_lock);
+    for (unsigned i = 0; i < BUS_REFUSALS_TOLD && bus->refused_told[i] != hash; i++) {
+        fresh = bus->refused_told[i] == 0;
+        if (fresh) {
+            bus->refused_told[i] = hash;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&bus->refused_lock);
+    return fresh;
+}
+
 void bus_refused(struct bus *bus, const char *why)
 {
     atomic_fetch_add_explicit(&bus->refused, 1, memory_order_relaxed);
-    pthread_mutex_lock(&bus->refused_lock);
-    bool told = strncmp(bus->refused_why, why, sizeof(bus->refused_why) - 1) == 0;
-    snprintf(bus->refused_why, sizeof(bus->refused_why), "%s", why);
-    pthread_mutex_unlock(&bus->refused_lock);
-    if (!told)
+    if (note_refusal(bus, bus_hash(why)))
         log_warning("bus %s: the server does not let %s do that: %s; if it should, add it to the "
                     "account's permissions in the server's file",
                     bus->shown_url, bus->name, why);

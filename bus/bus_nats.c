@@ -412,13 +412,11 @@ static void report_failure(struct lane *lane, unsigned server, natsStatus status
     char text[NATS_WHY_BYTES];
     char shown[NATS_SERVER_BYTES];
     uint32_t *reported = &lane->reported[server < REPORTS ? server : REPORTS - 1];
-    uint32_t hash = 2166136261u; /* FNV-1a */
 
     if (lane->lane != BUS_LANE_NORMAL)
         return;
     nats_access_explain(&lane->access, status, text);
-    for (const char *byte = text; *byte; byte++)
-        hash = (hash ^ (unsigned char)*byte) * 16777619u;
+    uint32_t hash = bus_hash(text);
     if (*reported == hash)
         return;
     *reported = hash;

@@ -25,7 +25,7 @@
 #define BUS_CLOCK_BYTES 8
 #define BUS_CLOSE_FLUSH_MS 200
 
-#define BUS_REFUSED_BYTES 256
+#define BUS_REFUSALS_TOLD 32
 
 /* Index of bus->files. */
 enum bus_file { BUS_FILE_LOGIN, BUS_FILE_CA, BUS_FILE_CERT, BUS_FILE_KEY, BUS_ACCESS_FILES };
@@ -73,7 +73,7 @@ struct bus {
     _Atomic int64_t slow_ns; /* the newest loss; 0: none */
 
     pthread_mutex_t refused_lock;
-    char refused_why[BUS_REFUSED_BYTES]; /* so that one cause is logged once */
+    uint32_t refused_told[BUS_REFUSALS_TOLD]; /* hashes, so that one cause is logged once */
 };
 
 /* Starts a thread that no signal is delivered to. `name` has at most 15 bytes. Errors: -EAGAIN. */
@@ -100,6 +100,9 @@ void bus_deliver(struct bus *bus, enum bus_lane lane, const struct bus_message *
 /* Any thread. Counts messages that were lost because we take too slowly; logs it once in a while.
  */
 void bus_slow(struct bus *bus, uint64_t lost);
+/* Tells texts apart; never mind that two may meet. */
+uint32_t bus_hash(const char *text);
+
 /* Any thread. The server does not permit something; logs a new cause. */
 void bus_refused(struct bus *bus, const char *why);
 

@@ -167,7 +167,7 @@ def a_refused_login_is_tried_again_but_seldom_and_a_new_file_helps():
 def systemd_credentials_are_found():
     with Folder() as folder:
         config = file_with(folder / "server.conf", f'authorization {{ token: "{SECRET}" }}\n')
-        file_with(folder / "bus.login", SECRET)
+        file_with(folder / "simcast.bus-login", SECRET)
         with NatsServer(PORT, config=config), simcastd(
                 "--bus", URL, environment={"CREDENTIALS_DIRECTORY": str(folder)}) as daemon:
             check(daemon.wait_health(lambda h: h["bus"] == "connected"), daemon.log)
