@@ -14,9 +14,10 @@
 
 enum opcode { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 };
 
-void frames_init(struct frames *frames, size_t message_bytes_max)
+void frames_init(struct frames *frames, size_t message_bytes_max, frames_ping on_ping, void *data)
 {
-    *frames = (struct frames){.message_bytes_max = message_bytes_max};
+    *frames =
+        (struct frames){.message_bytes_max = message_bytes_max, .on_ping = on_ping, .data = data};
 }
 
 void frames_refuse(struct frames *frames, enum frames_status status)
@@ -126,13 +127,13 @@ static bool may_be_sent(unsigned status)
 
 static enum frames_status judge_close(const struct frames *frames)
 {
-    unsigned status = (unsigned)(frames->close[0] << 8 | frames->close[1]);
+    unsigned status = (unsigned)(frames->control[0] << 8 | frames->control[1]);
 
-    if (frames->close_bytes == 0)
+    if (frames->control_bytes == 0)
         return FRAMES_FINE;
-    if (frames->close_bytes == 1 || !may_be_sent(status))
+    if (frames->control_bytes == 1 || !may_be_sent(status))
         return FRAMES_PROTOCOL_ERROR;
-    return is_utf8(frames->close + 2, frames->close_bytes - 2u) ? FRAMES_FINE : FRAMES_NO_UTF8;
+    return is_utf8(frames->control + 2, frames->control_bytes - 2u) ? FRAMES_FINE : FRAMES_NO_UTF8;
 }
 
 /* A close frame, masked with zeros. Returns its length. */
@@ -153,8 +154,18 @@ static size_t end(struct frames *frames, enum frames_status status, uint8_t *ret
     frames->ended = true;
     frames->status = status;
     if (status == FRAMES_FINE)
-        return write_close(frames->close, frames->close_bytes, ret_bytes);
+        return write_close(frames->control, frames->control_bytes, ret_bytes);
     return write_close(payload, sizeof(payload), ret_bytes);
+}
+
+/* The payload that was held is whole. Returns the bytes written. */
+static size_t end_control(struct frames *frames, uint8_t *ret_bytes)
+{
+    frames->held = false;
+    if ((frames->header[0] & OPCODE) == CLOSE)
+        return end(frames, judge_close(frames), ret_bytes);
+    frames->on_ping(frames->data, frames->control, frames->control_bytes);
+    return 0;
 }
 
 /* A header is whole and fine: what it says of what follows. Returns the bytes written. */
@@ -167,14 +178,15 @@ static size_t begin_frame(struct frames *frames, uint8_t *ret_bytes)
     frames->header_bytes = 0;
     if (opcode & CONTROL) {
         frames->controls++;
-        frames->closing = opcode == CLOSE;
+        frames->held = opcode != PONG;
+        frames->control_bytes = 0;
     } else {
         bool final = (frames->header[0] & FIN) != 0;
         frames->fragmented = !final;
         frames->message_bytes = final ? 0 : frames->message_bytes + frames->payload_left;
     }
-    if (frames->closing)
-        return frames->payload_left == 0 ? end(frames, FRAMES_FINE, ret_bytes) : 0;
+    if (frames->held)
+        return frames->payload_left == 0 ? end_control(frames, ret_bytes) : 0;
     memcpy(ret_bytes, frames->header, size);
     return size;
 }
@@ -194,16 +206,17 @@ static size_t take_header(struct frames *frames, uint8_t byte, uint8_t *ret_byte
     return frames->header_bytes == whole ? begin_frame(frames, ret_bytes) : 0;
 }
 
-static size_t take_close(struct frames *frames, const uint8_t *bytes, size_t size,
-                         uint8_t *ret_bytes)
+static size_t take_control(struct frames *frames, const uint8_t *bytes, size_t size,
+                           uint8_t *ret_bytes)
 {
     const uint8_t *mask = frames->header + 2;
 
     for (size_t i = 0; i < size; i++) {
-        frames->close[frames->close_bytes] = bytes[i] ^ mask[frames->close_bytes % MASK_BYTES];
-        frames->close_bytes++;
+        frames->control[frames->control_bytes] =
+            bytes[i] ^ mask[frames->control_bytes % MASK_BYTES];
+        frames->control_bytes++;
     }
-    return frames->payload_left == size ? end(frames, judge_close(frames), ret_bytes) : 0;
+    return frames->payload_left == size ? end_control(frames, ret_bytes) : 0;
 }
 
 size_t frames_filter(struct frames *frames, const uint8_t *bytes, size_t size, uint8_t *ret_bytes)
@@ -218,8 +231,8 @@ size_t frames_filter(struct frames *frames, const uint8_t *bytes, size_t size, u
         size_t part = size - at;
         if (part > frames->payload_left)
             part = (size_t)frames->payload_left;
-        if (frames->closing) {
-            written += take_close(frames, bytes + at, part, ret_bytes + written);
+        if (frames->held) {
+            written += take_control(frames, bytes + at, part, ret_bytes + written);
         } else {
             memcpy(ret_bytes + written, bytes + at, part);
             written += part;

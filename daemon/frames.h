@@ -7,6 +7,9 @@
  * its place, as if the client had sent that, and nothing follows: whoever reads on (libwebsockets,
  * which is more lenient) answers with the same status and closes.
  *
+ * Pings do not pass; they are told to whoever answers them, because libwebsockets drops one that
+ * comes while it still has another to answer.
+ *
  * Text is not looked at: libwebsockets closes with 1007 when it is no UTF-8.
  *
  * Source: RFC 6455, 5.2 to 5.5, 7.4. Thread: any. Cost: looks at headers and close frames only; no
@@ -33,28 +36,33 @@ enum frames_status {
     FRAMES_TOO_BIG = 1009,
 };
 
+/* A ping came; `payload` is borrowed. */
+typedef void (*frames_ping)(void *data, const uint8_t *payload, size_t size);
+
 /* Embed it; the fields belong to frames.c, but for `status` and `controls`, which may be read. */
 struct frames {
     size_t message_bytes_max;
+    frames_ping on_ping;
+    void *data;
     uint64_t message_bytes; /* of the message that goes on */
     uint64_t payload_left;  /* of the frame that goes on */
     uint8_t header[FRAMES_HEADER_BYTES_MAX];
     uint8_t header_bytes; /* came so far; held back until the header is whole */
     bool fragmented;      /* a message goes on */
-    bool closing;         /* the payload that comes is a close frame's */
+    bool held;            /* the payload that comes is a close frame's or a ping's */
     bool ended;           /* nothing passes any more */
-    uint8_t close[FRAMES_CONTROL_BYTES_MAX];
-    uint8_t close_bytes;
+    uint8_t control[FRAMES_CONTROL_BYTES_MAX]; /* that payload */
+    uint8_t control_bytes;
     uint64_t controls;         /* control frames so far */
     enum frames_status status; /* what it ended with */
 };
 
-void frames_init(struct frames *frames, size_t message_bytes_max);
+void frames_init(struct frames *frames, size_t message_bytes_max, frames_ping on_ping, void *data);
 
 /*
  * Takes `size` bytes as they came and writes those that may pass to ret_bytes, which has room for
- * size + FRAMES_HELD_BYTES_MAX and does not overlap. Returns how many: fewer while a header or a
- * close frame is not whole yet.
+ * size + FRAMES_HELD_BYTES_MAX and does not overlap. Returns how many: fewer where pings were, and
+ * while a header or a close frame is not whole yet.
  */
 size_t frames_filter(struct frames *frames, const uint8_t *bytes, size_t size, uint8_t *ret_bytes);
 

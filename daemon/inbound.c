@@ -20,8 +20,6 @@
 #include <dlfcn.h>
 #include <openssl/ssl.h>
 
-#include "daemon/frames.h"
-
 #define SCRATCH_BYTES 4096
 #define DESCRIPTORS_MAX 65536u
 #define ROUNDS_MAX 64 /* of reading what does not pass; the others have their turn then */
@@ -166,21 +164,24 @@ void inbound_forget(int fd)
     free(record);
 }
 
-static void settle(int fd, enum stage stage)
+static struct record *settle(int fd, enum stage stage)
 {
     struct record *record = record_of(fd);
 
     if (!record)
-        return;
+        return NULL;
     leave_line(record);
     record->stage = stage;
     record->since_ns = clock_now_ns();
-    frames_init(&record->frames, inbound.config.message_bytes_max);
+    return record;
 }
 
-void inbound_is_websocket(int fd)
+void inbound_is_websocket(int fd, frames_ping on_ping, void *data)
 {
-    settle(fd, STAGE_FRAMES);
+    struct record *record = settle(fd, STAGE_FRAMES);
+
+    if (record)
+        frames_init(&record->frames, inbound.config.message_bytes_max, on_ping, data);
 }
 
 void inbound_is_stream(int fd)

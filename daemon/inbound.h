@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "daemon/counters.h"
+#include "daemon/frames.h"
 
 #define INBOUND_PATIENCE_NS (5 * NS_PER_S)
 #define INBOUND_HEAD_BYTES_MAX 8192u
@@ -48,8 +49,11 @@ void inbound_close(void);
 /* A connection was accepted: it is to send a request. Errors: -ENOMEM, -EMFILE. */
 int inbound_watch(int fd);
 
-/* The request was answered: frames follow, or, of a stream over HTTP, nothing that we look at. */
-void inbound_is_websocket(int fd);
+/*
+ * The request was answered: frames follow, of which pings are told (borrowed bytes, while the
+ * connection is being read), or, of a stream over HTTP, nothing that we look at.
+ */
+void inbound_is_websocket(int fd, frames_ping on_ping, void *data);
 void inbound_is_stream(int fd);
 
 /* The descriptor is closed, or will be at once. One that is not watched is fine. */

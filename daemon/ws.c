@@ -32,6 +32,7 @@
 #include "proto/viewer.h"
 
 #define HEADER_BYTES_MAX 2048u
+#define WS_VERSION "13"
 #define PATH_BYTES_MAX 256
 #define QUERY_BYTES_MAX 256
 #define ORIGIN_BYTES_MAX 512
@@ -135,7 +136,8 @@ static int add_headers(struct lws *wsi, const struct http_response *response, ui
     if ((response->status == 429 || response->status == 503) &&
         add_header(wsi, "retry-after:", "1", at, end))
         return -1;
-    if (response->status == 426 && add_header(wsi, "upgrade:", "websocket", at, end))
+    if (response->status == 426 && (add_header(wsi, "upgrade:", "websocket", at, end) ||
+                                    add_header(wsi, "sec-websocket-version:", WS_VERSION, at, end)))
         return -1;
     return lws_finalize_http_header(wsi, at, end);
 }
@@ -238,6 +240,15 @@ static const struct ws_handler *handler_at(const struct ws *ws, const char *path
     return strcmp(path, HTTP_WS_PATH) == 0 ? &ws->handler : NULL;
 }
 
+/* libwebsockets takes any; RFC 6455, 4.4: the answer to another one names ours. */
+static bool speaks_our_version(struct lws *wsi)
+{
+    char version[8];
+
+    return header_text(wsi, WSI_TOKEN_VERSION, version, sizeof(version)) &&
+           strcmp(version, WS_VERSION) == 0;
+}
+
 /* 0: go on with the WebSocket handshake; 1: answered; -1: hang up. */
 static int on_upgrade(struct ws *ws, struct lws *wsi, const char *upgrade)
 {
@@ -251,6 +262,8 @@ static int on_upgrade(struct ws *ws, struct lws *wsi, const char *upgrade)
     }
     unsigned status = read_request(wsi, false, &request);
     const struct ws_handler *handler = status == 0 ? handler_at(ws, request.path) : NULL;
+    if (status == 0 && !speaks_our_version(wsi))
+        status = 426;
     if (status == 0)
         status = handler ? handler->may_connect(handler->data, &request.at) : 404;
     if (status == 0)
@@ -283,6 +296,17 @@ static void on_close(struct ws *ws, struct session *session)
     session->wsi = NULL;
 }
 
+/* Whoever does not take our pongs does not get more of them. */
+static void on_ping(void *data, const uint8_t *payload, size_t size)
+{
+    struct session *session = data;
+    uint8_t frame[2 + FRAMES_CONTROL_BYTES_MAX] = {0x8a, (uint8_t)size};
+
+    memcpy(frame + 2, payload, size);
+    if (session->client && !lws_partial_buffered(session->wsi))
+        ws_peer_send((struct ws_peer *)session->wsi, frame, 2 + size);
+}
+
 static int on_open(struct ws *ws, struct lws *wsi, struct session *session, enum client_kind kind)
 {
     char path[PATH_BYTES_MAX];
@@ -301,7 +325,7 @@ static int on_open(struct ws *ws, struct lws *wsi, struct session *session, enum
     if (session->http)
         inbound_is_stream(lws_get_socket_fd(wsi));
     else
-        inbound_is_websocket(lws_get_socket_fd(wsi));
+        inbound_is_websocket(lws_get_socket_fd(wsi), on_ping, session);
     char authorization[AUTHORIZATION_BYTES_MAX];
     if (!header_text(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization, sizeof(authorization)))
         authorization[0] = '\0';

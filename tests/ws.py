@@ -195,8 +195,11 @@ class WebSocket:
         del self.buffer[:count]
         return taken
 
-    def send_frame(self, opcode, payload=b"", *, fin=True, mask=True):
-        head = bytearray([(0x80 if fin else 0) | opcode])
+    def send_frame(self, opcode, payload=b"", **options):
+        self.socket.sendall(self.frame_bytes(opcode, payload, **options))
+
+    def frame_bytes(self, opcode, payload=b"", *, fin=True, mask=True, rsv=0):
+        head = bytearray([(0x80 if fin else 0) | rsv | opcode])
         size = len(payload)
         flag = 0x80 if mask else 0
         if size < 126:
@@ -209,8 +212,9 @@ class WebSocket:
             key = os.urandom(4)
             head += key
             repeated = key * (size // 4 + 1)
-            payload = bytes(a ^ b for a, b in zip(payload, repeated))
-        self.socket.sendall(bytes(head) + payload)
+            payload = (int.from_bytes(payload, "big") ^
+                       int.from_bytes(repeated[:size], "big")).to_bytes(size, "big")
+        return bytes(head) + payload
 
     def send(self, message):
         self.send_frame(BINARY, message)
