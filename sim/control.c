@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bus/bus.h"
-#include "sim/authority.h"
+#include "safety/authority_report.h"
 #include "sim/report.h"
 
 #define TICKS_PER_S (NS_PER_S / AUTHORITY_TICK_NS)
@@ -29,20 +29,22 @@ struct control {
     uint64_t state_id;
     uint64_t ticks;
     struct report_episode episode;
-    uint64_t episode_step; /* step that the episode began with */
-    uint64_t metrics_step; /* step of the last metrics */
-    int64_t metrics_ns;    /* time of the last metrics */
-    struct report report;  /* scratch */
+    uint64_t episode_step;        /* step that the episode began with */
+    uint64_t metrics_step;        /* step of the last metrics */
+    int64_t metrics_ns;           /* time of the last metrics */
+    struct report report;         /* scratch */
+    struct authority_report told; /* likewise */
+    bool bus_connected;
 };
 
-int control_create(const char *bus_url, struct world *world, struct stream *stream,
-                   struct control **ret_control)
+int control_create(const char *bus_url, const struct authority_config *safety, struct world *world,
+                   struct stream *stream, struct control **ret_control)
 {
     struct control *control = calloc(1, sizeof(*control));
     struct bus_config config = {
         .url = bus_url,
         .name = "simcast-sim",
-        .subscriptions = {COMMAND_SUBJECT_WILDCARD, REPORT_VIDEO_GATE, NULL},
+        .subscriptions = {COMMAND_SUBJECT_WILDCARD, AUTHORITY_VIDEO_GATE, NULL},
         .stop_subscription = command_subject(COMMAND_ESTOP),
     };
     char shown_url[256];
@@ -55,7 +57,7 @@ int control_create(const char *bus_url, struct world *world, struct stream *stre
     control->alpha = 1;
     control->metrics_ns = clock_now_ns();
     control->state_id = (uint64_t)(clock_wall_ns() / NS_PER_MS);
-    authority_init(&control->authority, clock_now_ns());
+    authority_init(&control->authority, safety, clock_now_ns());
     int error = bus_open(&config, &control->bus);
     if (error < 0) {
         bus_url_show(bus_url, shown_url, sizeof(shown_url));
@@ -81,23 +83,30 @@ int control_fd(const struct control *control)
     return bus_fd(control->bus);
 }
 
-/* Sends what is in the scratch report. */
+static void send(struct control *control, const char *subject, const char *payload, size_t bytes)
+{
+    struct bus_message message = {.subject = subject, .payload = payload, .payload_bytes = bytes};
+
+    if (bytes > 0)
+        (void)bus_publish(control->bus, BUS_LANE_NORMAL, &message);
+}
+
+/* Sends what is in the scratch reports. */
 static void send_report(struct control *control)
 {
-    struct bus_message message = {
-        .subject = control->report.subject,
-        .payload = control->report.payload,
-        .payload_bytes = control->report.bytes,
-    };
+    send(control, control->report.subject, control->report.payload, control->report.bytes);
+}
 
-    if (control->report.bytes > 0)
-        (void)bus_publish(control->bus, BUS_LANE_NORMAL, &message);
+static void send_told(struct control *control)
+{
+    send(control, control->told.subject, control->told.payload, control->told.bytes);
 }
 
 static void send_safety_state(struct control *control)
 {
-    report_safety_state(&control->authority, ++control->state_id, clock_now_ns(), &control->report);
-    send_report(control);
+    authority_report_state(&control->authority, ++control->state_id, clock_now_ns(),
+                           &control->told);
+    send_told(control);
 }
 
 static void tell(struct control *control, const struct authority_news *news)
@@ -108,8 +117,8 @@ static void tell(struct control *control, const struct authority_news *news)
         send_safety_state(control);
     }
     if (news->timed_out) {
-        report_command_timeout(&control->authority, &control->report);
-        send_report(control);
+        authority_report_timeout(&control->authority, &control->told);
+        send_told(control);
     }
 }
 
@@ -204,43 +213,38 @@ static const char *carry_out(struct control *control, const struct command *comm
     return NULL;
 }
 
-static void obey(struct control *control, const struct command *command)
+/* Tells the sender; of what it cannot recognise, only that it was refused. */
+static void acknowledge(struct control *control, const struct command *command, const char *detail)
 {
-    struct authority_news news = authority_command(&control->authority, command, clock_now_ns());
-    const char *detail = news.accepted ? NULL : gate_reason_name(news.refused);
-
-    if (news.accepted && command->origin == COMMAND_FROM_CLIENT)
-        detail = carry_out(control, command);
-    tell(control, &news);
-    order_world(control);
-    if (command->has_cmd_seq) {
-        report_ack(command, detail, &control->report);
-        send_report(control);
-    }
+    if (!command->has_cmd_seq && !detail)
+        return;
+    authority_report_ack(command, detail, &control->told);
+    send_told(control);
 }
 
 static void take_message(struct control *control, const struct bus_message *message)
 {
-    enum command_action action;
+    const struct authority_message judged = {
+        .subject = message->subject,
+        .payload = message->payload,
+        .payload_bytes = message->payload_bytes,
+        .epoch = message->epoch,
+        .sent_ns = message->sent_ns,
+    };
     struct command command;
-    const char *reason = "";
+    struct authority_news news;
+    int result = authority_take(&control->authority, &judged, clock_now_ns(), &command, &news);
 
-    if (strcmp(message->subject, REPORT_VIDEO_GATE) == 0) {
-        bool gated = report_read_gated(message->payload, message->payload_bytes);
-        struct authority_news news = authority_peer(&control->authority, gated, clock_now_ns());
-        tell(control, &news);
-        order_world(control);
-        return;
-    }
-    if (command_action_of_subject(message->subject, &action) < 0) {
+    if (result == -ENOTSUP) {
         log_debug("unknown command %s ignored", message->subject);
         return;
     }
-    if (command_parse_as(action, message->payload, message->payload_bytes, &command, &reason) < 0) {
-        log_debug("malformed %s ignored: %s", message->subject, reason);
-        return;
-    }
-    obey(control, &command);
+    if (result == 0 && news.accepted && command.origin == COMMAND_FROM_CLIENT)
+        news.detail = carry_out(control, &command);
+    tell(control, &news);
+    order_world(control);
+    if (result != -EAGAIN)
+        acknowledge(control, &command, news.detail);
 }
 
 void control_take_commands(struct control *control)
@@ -283,8 +287,8 @@ static void send_telemetry(struct control *control)
         send_report(control);
     }
     if (tick % 10 == 1) {
-        report_velocity(&control->authority, &control->report);
-        send_report(control);
+        authority_report_velocity(&control->authority, &control->told);
+        send_told(control);
     }
     if (tick % 25 == 2)
         send_safety_state(control);
@@ -296,8 +300,21 @@ static void send_telemetry(struct control *control)
     }
 }
 
+/* A robot that cannot be told to stop does not wait for its commands to run out. */
+static void watch_bus(struct control *control)
+{
+    bool connected = bus_state(control->bus) == BUS_CONNECTED;
+
+    if (connected == control->bus_connected)
+        return;
+    control->bus_connected = connected;
+    struct authority_news news = authority_bus(&control->authority, connected, clock_now_ns());
+    tell(control, &news);
+}
+
 void control_tick(struct control *control)
 {
+    watch_bus(control);
     bool was_decaying = control->authority.decaying;
     struct authority_news news = authority_tick(&control->authority, clock_now_ns());
 

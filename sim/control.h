@@ -9,6 +9,7 @@
 #ifndef SIMCAST_SIM_CONTROL_H
 #define SIMCAST_SIM_CONTROL_H
 
+#include "safety/authority.h"
 #include "sim/stream.h"
 #include "sim/world.h"
 
@@ -18,8 +19,8 @@ struct control;
  * Borrows `world` and `stream` until destroyed. On success the caller owns *ret_control. Errors,
  * logged: those of bus_open.
  */
-int control_create(const char *bus_url, struct world *world, struct stream *stream,
-                   struct control **ret_control);
+int control_create(const char *bus_url, const struct authority_config *safety, struct world *world,
+                   struct stream *stream, struct control **ret_control);
 
 /* Takes NULL. */
 void control_destroy(struct control *control);

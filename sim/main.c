@@ -16,7 +16,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "sim/authority.h"
 #include "sim/control.h"
 #include "sim/options.h"
 #include "sim/stream.h"
@@ -92,8 +91,8 @@ static int start(struct simulator *simulator, const struct options *options)
     error = stream_create(&options->stream, simulator->worlds, &simulator->stream);
     if (error < 0)
         return error;
-    return control_create(options->bus_url, simulator->worlds[0], simulator->stream,
-                          &simulator->control);
+    return control_create(options->bus_url, &options->safety, simulator->worlds[0],
+                          simulator->stream, &simulator->control);
 }
 
 static void stop(struct simulator *simulator)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "bus/access.h"
 
 #define FPS_MAX 240
@@ -106,6 +107,31 @@ static bool read_envs(void *into, const char *value)
     return option_whole(value, 1, OPTIONS_ENVS_MAX, &((struct options *)into)->stream.envs);
 }
 
+static bool read_speed_max(void *into, const char *value)
+{
+    return limits_parse(value, ((struct options *)into)->safety.limits.speed_max);
+}
+
+static bool read_accel_max(void *into, const char *value)
+{
+    return limits_parse(value, ((struct options *)into)->safety.limits.accel_max);
+}
+
+static bool read_jerk_max(void *into, const char *value)
+{
+    return limits_parse(value, ((struct options *)into)->safety.limits.jerk_max);
+}
+
+static bool read_deadman(void *into, const char *value)
+{
+    unsigned milliseconds;
+
+    if (!option_whole(value, 0, 60000, &milliseconds))
+        return false;
+    ((struct options *)into)->safety.gate.deadman_ns = milliseconds * NS_PER_MS;
+    return true;
+}
+
 static bool read_log_level(void *into, const char *value)
 {
     return log_level_parse(value, &((struct options *)into)->log_level) == 0;
@@ -135,6 +161,17 @@ static const struct option_row rows[] = {
      "simulators render (1)"},
     {"pattern", NULL, NULL, NULL, read_pattern, "",
      "a test pattern with a readable frame counter; needs no OpenGL"},
+    {"speed-max", "SIMCAST_SPEED_MAX", NULL, "F,L,T", read_speed_max, "three numbers from 0",
+     "faster velocities are cut to this: forward and left in m/s, turn in\n"
+     "rad/s; 0: no limit (0,0,0)"},
+    {"accel-max", "SIMCAST_ACCEL_MAX", NULL, "F,L,T", read_accel_max, "three numbers from 0",
+     "how fast the velocity may change, per second; HOLD and ESTOP are not\n"
+     "slowed down by it (0,0,0)"},
+    {"jerk-max", "SIMCAST_JERK_MAX", NULL, "F,L,T", read_jerk_max, "three numbers from 0",
+     "how fast the acceleration may change, per second (0,0,0)"},
+    {"deadman-ms", "SIMCAST_DEADMAN_MS", NULL, "MS", read_deadman, "a whole number from 0 to 60000",
+     "obey motion only while commands say so often that the operator's\n"
+     "deadman is held; 0: no deadman is asked for (0)"},
     {"log-level", "SIMCAST_LOG_LEVEL", NULL, "L", read_log_level, "error, warning, info or debug",
      "error, warning, info or debug (info)"},
     LOG_FORMAT_ROW,
@@ -193,6 +230,7 @@ enum option_result options_parse(int argc, char **argv, struct options *ret_opti
                                            .group_count = 2};
 
     *ret_options = defaults;
+    ret_options->safety = authority_config_default;
     enum option_result result = option_read(&program, argc, argv);
     return result == OPTION_GO ? complete(&program, ret_options) : result;
 }

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "safety/authority.h"
 #include "sim/stream.h"
 
 #define OPTIONS_URL_BYTES (PATH_MAX + 8)
@@ -21,6 +22,7 @@ struct options {
     char names[STREAM_CAMERAS_MAX][RING_STREAM_BYTES]; /* of the further cameras */
     const char *bus;                                   /* NULL: the local one in stream.dir */
     char bus_url[OPTIONS_URL_BYTES];
+    struct authority_config safety;
     enum log_level log_level;
 };
 

@@ -42,56 +42,10 @@ static json_t *floats(const float *values, unsigned count)
     return array;
 }
 
-void report_ack(const struct command *command, const char *error_detail, struct report *ret_report)
-{
-    json_t *object =
-        json_pack("{s:s,s:I,s:s}", "action", command_name(command->action), "cmd_seq",
-                  (json_int_t)command->cmd_seq, "status", error_detail ? "error" : "ok");
-
-    if (error_detail)
-        json_object_set_new(object, "detail", json_string(error_detail));
-    finish("telemetry.command.ack", object, ret_report);
-}
-
 void report_policies(const char *active, struct report *ret_report)
 {
     finish("telemetry.policy.list",
            json_pack("{s:[s,s],s:s}", "policies", "stand", "trot", "active", active), ret_report);
-}
-
-static int64_t since_ms(const struct authority *authority, int64_t now_ns)
-{
-    return (now_ns - authority->gate.since_ns) / NS_PER_MS;
-}
-
-void report_safety_state(const struct authority *authority, uint64_t state_id, int64_t now_ns,
-                         struct report *ret_report)
-{
-    finish("telemetry.safety.state",
-           json_pack("{s:I,s:s,s:s,s:I}", "state_id", (json_int_t)state_id, "mode",
-                     gate_mode_name(authority->gate.mode), "reason",
-                     gate_reason_name(authority->gate.reason), "since_ms",
-                     (json_int_t)since_ms(authority, now_ns)),
-           ret_report);
-}
-
-static json_t *velocity_of(const double velocity[3])
-{
-    return json_pack("{s:f,s:f,s:f}", "linear_x", velocity[0], "linear_y", velocity[1], "angular_z",
-                     velocity[2]);
-}
-
-void report_command_timeout(const struct authority *authority, struct report *ret_report)
-{
-    finish("telemetry.safety.cmd_timeout",
-           json_pack("{s:s,s:b,s:o}", "mode", gate_mode_name(authority->gate.mode), "decaying",
-                     authority->decaying, "velocity", velocity_of(authority->velocity)),
-           ret_report);
-}
-
-void report_velocity(const struct authority *authority, struct report *ret_report)
-{
-    finish("telemetry.velocity.command", velocity_of(authority->velocity), ret_report);
 }
 
 static double yaw_of(const struct robot_state *state)
@@ -161,13 +115,4 @@ struct report_reward report_judge(const struct robot_state *state)
         .turn = exp(-turn * turn / VELOCITY_ERROR_SCALE),
         .upright = 1 - 2 * (q[0] * q[0] + q[1] * q[1]),
     };
-}
-
-bool report_read_gated(const char *json, size_t json_bytes)
-{
-    json_t *object = json_loadb(json, json_bytes, 0, NULL);
-    bool open = json_is_false(json_object_get(object, "gated"));
-
-    json_decref(object);
-    return !open;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The simulator's telemetry as JSON: one function per subject. Numbers are always numbers and
- * texts always strings; clients rely on it.
+ * The simulator's telemetry as JSON, but for what the authority tells: one function per subject.
+ * Numbers are always numbers and texts always strings; clients rely on it.
  *
  * Source: docs/wire.md "Telemetry". Thread: any. Cost: each call allocates (jansson) and frees.
  */
@@ -12,9 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proto/command.h"
 #include "proto/robot_state.h"
-#include "sim/authority.h"
+#include "safety/gate.h"
 
 #define REPORT_BYTES_MAX 2048
 
@@ -40,12 +39,7 @@ struct report_reward {
     double upright;
 };
 
-void report_ack(const struct command *command, const char *error_detail, struct report *ret_report);
 void report_policies(const char *active, struct report *ret_report);
-void report_safety_state(const struct authority *authority, uint64_t state_id, int64_t now_ns,
-                         struct report *ret_report);
-void report_command_timeout(const struct authority *authority, struct report *ret_report);
-void report_velocity(const struct authority *authority, struct report *ret_report);
 void report_robot(const struct robot_state *state, bool fallen, struct report *ret_report);
 void report_metrics(const struct robot_state *state, const struct report_episode *episode,
                     struct report *ret_report);
@@ -54,12 +48,5 @@ void report_observation(const struct robot_state *state, struct report *ret_repo
 
 /* What the state is worth against its own command. */
 struct report_reward report_judge(const struct robot_state *state);
-
-/*
- * Reads telemetry.safety.video_gate, the one report of others that the simulator listens to.
- * What cannot be read counts as gated: to stop is the safe side.
- */
-#define REPORT_VIDEO_GATE "telemetry.safety.video_gate"
-bool report_read_gated(const char *json, size_t json_bytes);
 
 #endif

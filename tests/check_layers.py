@@ -15,7 +15,7 @@ MAY_INCLUDE = {
     "base": [],
     "proto": ["base"],
     "shm": ["base", "proto"],
-    "safety": [],
+    "safety": ["base", "proto"],
     "motion": ["base", "proto"],
     "bus": ["base"],
     "encoder": ["base", "proto", "shm"],
