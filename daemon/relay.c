@@ -25,7 +25,8 @@
 #define ACK_BYTES 512
 #define CODEC_PERIOD_NS (500 * NS_PER_MS) /* between requests for another codec */
 #define FRAME_SEQ_LEAP 1000               /* an encoder that starts counts on from the wall clock */
-#define LIMITED_PERIOD_NS NS_PER_S        /* between two words that a velocity was cut */
+#define EPOCH_MAX (UINT64_C(1) << 53)
+#define LIMITED_PERIOD_NS NS_PER_S /* between two words that a velocity was cut */
 
 struct relay {
     struct relay_config config;
@@ -389,6 +390,23 @@ static void bus_command(struct relay *relay, const struct bus_message *message, 
         tell_encoder(relay, &command);
 }
 
+/*
+ * The robot knows of a later epoch than ours when the wall clock went back before we started. It
+ * would refuse all we pass on, so we count on from there. Beyond what JSON's readers can hold it is
+ * no epoch of ours.
+ */
+static void catch_up(struct relay *relay, const struct bus_message *message, int64_t now_ns)
+{
+    uint64_t epoch = command_epoch_of_state(message->payload, message->payload_bytes);
+
+    if (epoch <= relay->guard.gate.epoch || epoch >= EPOCH_MAX)
+        return;
+    log_warning("the robot is at a later epoch than we are (did the clock go back?); going on from "
+                "there");
+    guard_step(&relay->guard, &(struct gate_event){.kind = GATE_EVENT_EPOCH, .epoch = epoch + 1},
+               now_ns);
+}
+
 static void bus_telemetry(struct relay *relay, const struct bus_message *message, int64_t now_ns)
 {
     if (relay->config.metrics && strcmp(message->subject, ACKS_SUBJECT) == 0) {
@@ -399,6 +417,8 @@ static void bus_telemetry(struct relay *relay, const struct bus_message *message
     if (relay->config.metrics && strcmp(message->subject, HAL_METRICS_SUBJECT) == 0)
         (void)hal_metrics_take(&relay->config.metrics->hal, message->payload,
                                message->payload_bytes, now_ns);
+    if (strcmp(message->subject, COMMAND_STATE_SUBJECT) == 0)
+        catch_up(relay, message, now_ns);
     if (message->payload_bytes > relay->config.telemetry_bytes_max)
         relay->config.counters->telemetry_too_long++;
     else

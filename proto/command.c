@@ -413,6 +413,20 @@ int command_parse_as(enum command_action action, const char *json, size_t json_b
     return error;
 }
 
+uint64_t command_epoch_of_state(const char *json, size_t json_bytes)
+{
+    const char *unused_reason;
+    int unused_error;
+    uint64_t epoch = 0;
+    bool there;
+    json_t *root = load(json, json_bytes, &unused_error, &unused_reason);
+
+    if (root && read_count(root, "epoch", &there, &epoch) < 0)
+        epoch = 0;
+    json_decref(root);
+    return epoch;
+}
+
 int command_set_velocity(const char *json, size_t json_bytes, const double velocity[3],
                          char *ret_json, size_t capacity)
 {

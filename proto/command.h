@@ -102,6 +102,10 @@ int command_identify(const char *json, size_t json_bytes, struct command *ret_co
 int command_parse_as(enum command_action action, const char *json, size_t json_bytes,
                      struct command *ret_command, const char **ret_reason);
 
+/* The epoch that a telemetry.safety.state tells, 0 if none. */
+#define COMMAND_STATE_SUBJECT "telemetry.safety.state"
+uint64_t command_epoch_of_state(const char *json, size_t json_bytes);
+
 /*
  * Writes a set_cmd_vel that command_parse took once more, with another velocity (forward, left,
  * turn) and all else as it was; with a final NUL. Errors: -EMSGSIZE it needs more than

@@ -150,6 +150,22 @@ START_TEST(clients_of_v2_are_told_the_epoch_and_others_are_not)
 }
 END_TEST
 
+START_TEST(a_robot_at_a_later_epoch_is_caught_up_with)
+{
+    char json[64];
+    uint64_t later = epoch() + 1000000;
+
+    drive();
+    from_bus("telemetry.safety.state", "{\"epoch\":9007199254740992}");
+    from_bus("telemetry.safety.state", "{\"epoch\":1}");
+    from_bus("telemetry.safety.state", "{\"epoch\":\"soon\"}");
+    ck_assert_uint_lt(epoch(), later);
+    snprintf(json, sizeof(json), "{\"mode\":\"HOLD\",\"epoch\":%llu}", (unsigned long long)later);
+    from_bus("telemetry.safety.state", json);
+    ck_assert_uint_eq(epoch(), later + 1);
+}
+END_TEST
+
 START_TEST(while_the_bus_is_away_the_gate_is_closed)
 {
     drive();
@@ -296,6 +312,7 @@ int main(void)
     tcase_add_test(tcase, the_epoch_ends_when_the_driver_leaves_but_not_with_a_spectator);
     tcase_add_loop_test(tcase, the_epoch_ends_when_the_encoder_is_switched, 0, 4);
     tcase_add_test(tcase, clients_of_v2_are_told_the_epoch_and_others_are_not);
+    tcase_add_test(tcase, a_robot_at_a_later_epoch_is_caught_up_with);
     tcase_add_test(tcase, while_the_bus_is_away_the_gate_is_closed);
     tcase_add_test(tcase, a_command_older_than_its_ttl_is_refused);
     tcase_add_test(tcase, the_lease_decides_who_drives_and_its_change_ends_the_epoch);
