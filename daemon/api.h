@@ -10,21 +10,15 @@
 #include <stdio.h>
 
 #include "daemon/fanout.h"
-
-struct api_stream {
-    const char *name;
-    const char *source;     /* "ring", "legacy" or "none" */
-    enum video_codec codec; /* of the newest frame; VIDEO_CODEC_NONE: none came yet */
-    uint32_t width;         /* 0: unknown */
-    uint32_t height;
-    unsigned fps;              /* frames of the last whole second */
-    int64_t last_frame_age_ms; /* -1: no frame yet */
-    uint64_t frames;
-    unsigned clients;
-};
+#include "daemon/streams.h"
 
 /* Write one JSON document; a full disk cannot be: `file` is memory. */
-void api_write_streams(FILE *file, const struct api_stream *stream);
-void api_write_clients(FILE *file, const struct fanout *fanout, int64_t now_ns);
+void api_write_streams(FILE *file, const struct streams *streams, int64_t now_ns);
+
+/* What a viewer needs to choose one: [{"id","stream","rendition","codec","width",...}, ...]. */
+void api_write_choices(FILE *file, const struct streams *streams, int64_t now_ns);
+
+void api_write_clients(FILE *file, const struct fanout *fanout, const struct streams *streams,
+                       int64_t now_ns);
 
 #endif

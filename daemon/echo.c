@@ -15,11 +15,11 @@ static unsigned may_connect(void *data, const struct http_request *request)
 }
 
 static void *open_echo(void *data, struct ws_peer *peer, enum client_kind kind,
-                       const char *authorization)
+                       const struct http_request *request)
 {
     (void)data;
     (void)kind;
-    (void)authorization;
+    (void)request;
     return peer;
 }
 

@@ -129,7 +129,7 @@ unsigned fanout_tick(struct fanout *fanout, int64_t now_ns)
         struct client *client = fanout->clients[i];
         if (!client->ready && !client->held &&
             now_ns - client->connected_ns >= fanout->config.ready_delay_ns)
-            ready += fanout_heard(fanout, client, now_ns);
+            ready += fanout_heard(fanout, client, now_ns) && client_subscription(client, 0);
         if (client->kind > CLIENT_V2 && !client_started(client) && !client->ended &&
             now_ns - client->connected_ns >= fanout->config.patience_ns)
             client_give_up(client);
@@ -147,6 +147,14 @@ bool fanout_packet(struct fanout *fanout, const struct packet *packet, int64_t n
 void fanout_drained(struct fanout *fanout, struct client *client)
 {
     client_drained(client, fanout->config.counters);
+}
+
+void fanout_quiet(struct fanout *fanout)
+{
+    for (size_t i = 0; i < fanout->count; i++) {
+        fanout->clients[i]->ready = false;
+        fanout->clients[i]->ended = true;
+    }
 }
 
 static int make_telemetry(struct fanout *fanout, const char *subject, const char *payload,

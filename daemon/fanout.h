@@ -51,7 +51,7 @@ bool fanout_heard(struct fanout *fanout, struct client *client, int64_t now_ns);
 
 /*
  * Serves silent clients whose delay is over, ends those whose patience is; returns how many became
- * ready.
+ * ready who watch the default stream.
  */
 unsigned fanout_tick(struct fanout *fanout, int64_t now_ns);
 
@@ -59,6 +59,9 @@ unsigned fanout_tick(struct fanout *fanout, int64_t now_ns);
 bool fanout_packet(struct fanout *fanout, const struct packet *packet, int64_t now_ns);
 
 void fanout_drained(struct fanout *fanout, struct client *client);
+
+/* Nobody gets anything more but the rest of what is on the way. */
+void fanout_quiet(struct fanout *fanout);
 
 /* To all, or to one. Errors: -EMSGSIZE too long (counted), -ENOMEM. */
 int fanout_telemetry(struct fanout *fanout, const char *subject, const char *payload,

@@ -49,6 +49,25 @@ static bool has_part(const char *query, const char *wanted)
     return false;
 }
 
+int http_parameter(const char *query, const char *name, char *ret_text, size_t text_bytes)
+{
+    size_t length = strlen(name);
+
+    while (*query != '\0') {
+        size_t part = strcspn(query, "&");
+        if (part > length && query[length] == '=' && strncmp(query, name, length) == 0) {
+            size_t value = part - length - 1;
+            if (value >= text_bytes)
+                return -EMSGSIZE;
+            memcpy(ret_text, query + length + 1, value);
+            ret_text[value] = '\0';
+            return 0;
+        }
+        query += part + (query[part] == '&');
+    }
+    return -ENOENT;
+}
+
 int http_stream_kind(const char *path, const char *query, enum client_kind *ret_kind)
 {
     for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {

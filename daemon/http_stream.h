@@ -25,6 +25,12 @@ enum client_kind {
 /* What a request asks for. Errors: -ENOENT `path` and `query` name no stream. */
 int http_stream_kind(const char *path, const char *query, enum client_kind *ret_kind);
 
+/*
+ * The value of a parameter in a query such as "camera=front&rendition=jpeg". Errors: -ENOENT it is
+ * not there; -EMSGSIZE it is too long for text_bytes, with its NUL.
+ */
+int http_parameter(const char *query, const char *name, char *ret_text, size_t text_bytes);
+
 /* "websocket", "simcast.v2", "mjpeg", "jpeg", "h264"; a string constant. */
 const char *http_stream_name(enum client_kind kind);
 

@@ -21,6 +21,7 @@ static const struct {
 static const char *const stage_names[METRICS_STAGE_COUNT] = {
     [METRICS_RENDER] = "render",   [METRICS_WAIT] = "wait", [METRICS_ENCODE] = "encode",
     [METRICS_PUBLISH] = "publish", [METRICS_WAKE] = "wake", [METRICS_FANOUT] = "fanout",
+    [METRICS_GLASS] = "glass",
 };
 
 #define COUNTER(member) offsetof(struct counters, member)

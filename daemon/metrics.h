@@ -24,6 +24,7 @@ enum metrics_stage {
     METRICS_PUBLISH, /* encode end to packet published */
     METRICS_WAKE,    /* packet published to taken by simcastd */
     METRICS_FANOUT,  /* taken to offered to every client */
+    METRICS_GLASS,   /* published to shown on a viewer's screen, as it says */
     METRICS_STAGE_COUNT,
 };
 

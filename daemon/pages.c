@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "daemon/api.h"
+#include "daemon/choice.h"
 #include "daemon/parts.h"
 
 void pages_fini(struct pages *pages)
@@ -16,29 +17,21 @@ void pages_fini(struct pages *pages)
     pages->page = NULL;
 }
 
-static int64_t frame_age_ms(const struct parts *parts, int64_t now_ns)
+static int64_t frame_age_ns(const struct parts *parts, int64_t now_ns)
 {
-    return parts->frame_ns > 0 ? (now_ns - parts->frame_ns) / NS_PER_MS : -1;
+    int64_t frame_ns = streams_default(parts->streams)->frame_ns;
+
+    return frame_ns > 0 ? now_ns - frame_ns : -1;
 }
 
 static void write_streams(FILE *file, const struct parts *parts, int64_t now_ns)
 {
-    api_write_streams(file, &(struct api_stream){
-                                .name = parts->config->stream,
-                                .source = source_name(parts->source, now_ns),
-                                .codec = relay_codec(parts->relay),
-                                .width = parts->width,
-                                .height = parts->height,
-                                .fps = parts->fps,
-                                .last_frame_age_ms = frame_age_ms(parts, now_ns),
-                                .frames = parts->counters.frames_broadcast,
-                                .clients = fanout_clients(parts->fanout),
-                            });
+    api_write_streams(file, parts->streams, now_ns);
 }
 
 static void write_clients(FILE *file, const struct parts *parts, int64_t now_ns)
 {
-    api_write_clients(file, parts->fanout, now_ns);
+    api_write_clients(file, parts->fanout, parts->streams, now_ns);
 }
 
 static void write_metrics(FILE *file, const struct parts *parts, int64_t now_ns)
@@ -48,7 +41,7 @@ static void write_metrics(FILE *file, const struct parts *parts, int64_t now_ns)
                       .counters = &parts->counters,
                       .clients = fanout_clients(parts->fanout),
                       .connections = fanout_connections(parts->fanout),
-                      .last_frame_age_ns = parts->frame_ns > 0 ? now_ns - parts->frame_ns : -1,
+                      .last_frame_age_ns = frame_age_ns(parts, now_ns),
                       .uptime_ns = now_ns - parts->started_ns,
                       .bus_connected = bus_state(parts->bus) == BUS_CONNECTED,
                       .source_attached = source_state(parts->source, now_ns) != SOURCE_NONE,
@@ -103,12 +96,13 @@ static void respond_health(struct parts *parts, const struct http_request *reque
                            struct http_response *ret_response)
 {
     int64_t now_ns = clock_now_ns();
+    int64_t age_ns = frame_age_ns(parts, now_ns);
     const struct gate *gate = relay_gate(parts->relay);
     struct http_health health = {
         .counters = &parts->counters,
         .clients = fanout_clients(parts->fanout),
         .shm_seq = source_sequence(parts->source, now_ns),
-        .last_frame_age_ms = frame_age_ms(parts, now_ns),
+        .last_frame_age_ms = age_ns < 0 ? -1 : age_ns / NS_PER_MS,
         .uptime_s = (now_ns - parts->started_ns) / NS_PER_S,
         .source = source_name(parts->source, now_ns),
         .source_reason = source_reason(parts->source),
@@ -119,6 +113,39 @@ static void respond_health(struct parts *parts, const struct http_request *reque
     };
 
     http_get(request, &health, parts->files, parts->pages.body, ret_response);
+}
+
+/*
+ * A request for video. Of the default stream the health page's rules hold: it may be asked for
+ * another codec. Returns whether it is answered.
+ */
+static bool respond_video(struct parts *parts, const struct http_request *request,
+                          enum client_kind kind, struct http_response *ret_response)
+{
+    const char *codec = video_codec_name(http_stream_codec(kind));
+    char *body = parts->pages.body;
+    struct stream *stream = NULL;
+    int error = choose_stream(parts->streams, request->query, kind, clock_now_ns(), &stream);
+
+    if (stream && stream->id == 0)
+        return false;
+    *ret_response = (struct http_response){.status = 200, .streams = true, .kind = kind};
+    if (error == 0)
+        return true;
+    ret_response->status = stream ? 503 : 404;
+    ret_response->streams = false;
+    ret_response->content_type = "text/plain; charset=utf-8";
+    if (stream)
+        snprintf(body, HTTP_BODY_BYTES,
+                 "503: '%s' is encoded as %s, this address needs %s, and there is no stream "
+                 "'%s+%s'; see /api/v1/streams\n",
+                 stream->name, video_codec_name(stream->codec), codec, stream->camera, codec);
+    else
+        snprintf(body, HTTP_BODY_BYTES,
+                 "404: there is no such camera or rendition; see /api/v1/streams\n");
+    ret_response->body = body;
+    ret_response->body_bytes = strlen(body);
+    return true;
 }
 
 void pages_get(struct parts *parts, const struct http_request *request,
@@ -141,5 +168,6 @@ void pages_get(struct parts *parts, const struct http_request *request,
             return;
         }
     }
-    respond_health(parts, request, ret_response);
+    if (!stream || !respond_video(parts, request, kind, ret_response))
+        respond_health(parts, request, ret_response);
 }

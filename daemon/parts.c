@@ -228,10 +228,32 @@ static int open_ws(struct parts *parts)
     return error;
 }
 
+static int open_streams(struct parts *parts)
+{
+    const struct config *config = parts->config;
+    const struct streams_config streams = {
+        .name = config->stream,
+        .loop = parts->loop,
+        .source = parts->source,
+        .fanout = parts->fanout,
+        .relay = parts->relay,
+        .terms = {.dir = config->ipc_dir,
+                  .keyframe_coalesce_ns = config->keyframe_coalesce_ms * NS_PER_MS,
+                  .keyframe_timeout_ns = config->keyframe_timeout_ms * NS_PER_MS,
+                  .counters = &parts->counters},
+    };
+    int error = streams_open(&streams, clock_now_ns(), &parts->streams);
+
+    if (error < 0)
+        log_error("cannot watch %s for streams: %s", config->ipc_dir, strerror(-error));
+    return error;
+}
+
 int parts_open(struct parts *parts, const struct config *config, int64_t now_ns)
 {
     static int (*const steps[])(struct parts *) = {
-        open_tokens, open_listeners, open_source, open_bus, open_relay, load_files, open_ws,
+        open_tokens, open_listeners, open_source, open_bus,
+        open_relay,  load_files,     open_ws,     open_streams,
     };
 
     *parts = (struct parts){.config = config, .started_ns = now_ns};
@@ -245,7 +267,8 @@ int parts_open(struct parts *parts, const struct config *config, int64_t now_ns)
 
 void parts_close(struct parts *parts)
 {
-    ws_destroy(parts->ws);
+    ws_destroy(parts->ws); /* all clients leave */
+    streams_close(parts->streams);
     inbound_close();
     loop_destroy(parts->loop);
     web_files_free(parts->files);

@@ -23,6 +23,7 @@
 #include "daemon/pages.h"
 #include "daemon/relay.h"
 #include "daemon/source.h"
+#include "daemon/streams.h"
 #include "daemon/web_files.h"
 #include "daemon/ws.h"
 
@@ -42,13 +43,10 @@ struct parts {
     struct web_files *files; /* NULL: no viewer is installed */
     struct loop *loop;
     struct ws *ws;
+    struct streams *streams;
     struct pages pages;
 
     int64_t started_ns;
-    int64_t frame_ns; /* arrival of the newest packet; 0: none */
-    unsigned fps;     /* in the second before */
-    uint32_t width;   /* of the newest frame; 0: unknown */
-    uint32_t height;
     bool stopping; /* nobody is let in any more */
 };
 

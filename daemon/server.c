@@ -23,6 +23,7 @@
 #include "daemon/listen.h"
 #include "daemon/parts.h"
 #include "daemon/reload.h"
+#include "daemon/requests.h"
 #include "daemon/service.h"
 
 #define TICK_NS (50 * NS_PER_MS)
@@ -47,8 +48,7 @@ struct server {
     struct loop_watch *slot_watch;
     struct loop_watch *farewell_watch;
     int64_t slot_period_ns;
-    int64_t second_ns;      /* when the last second's work was done */
-    uint64_t frames_before; /* a second ago */
+    int64_t second_ns; /* when the last second's work was done */
 };
 
 static void take_packets(struct parts *parts, bool poll)
@@ -60,10 +60,8 @@ static void take_packets(struct parts *parts, bool poll)
         bool broke = fanout_packet(parts->fanout, &packet, now_ns);
         metrics_record_packet(&parts->metrics, &packet, now_ns, clock_now_ns());
         relay_packet(parts->relay, &packet, broke, now_ns);
+        stream_note(streams_default(parts->streams), &packet, now_ns);
         source_release(parts->source, &packet);
-        parts->frame_ns = now_ns;
-        parts->width = packet.ring_view.frame.width;
-        parts->height = packet.ring_view.frame.height;
         now_ns = clock_now_ns();
     }
 }
@@ -143,18 +141,15 @@ static void expel(struct parts *parts, int64_t now_ns)
     }
 }
 
-static void on_second(struct server *server, int64_t now_ns)
+static void on_second(struct parts *parts, int64_t now_ns)
 {
-    struct parts *parts = &server->parts;
-    uint64_t frames = parts->counters.frames_broadcast;
     char status[160];
 
     relay_second(parts->relay);
-    parts->fps = (unsigned)(frames - server->frames_before);
-    server->frames_before = frames;
+    streams_second(parts->streams, now_ns);
     snprintf(status, sizeof(status), "%u clients, %u frames/s from %s, gate %s, bus %s",
-             fanout_clients(parts->fanout), parts->fps, source_name(parts->source, now_ns),
-             gate_mode_name(relay_gate(parts->relay)->mode),
+             fanout_clients(parts->fanout), streams_default(parts->streams)->fps,
+             source_name(parts->source, now_ns), gate_mode_name(relay_gate(parts->relay)->mode),
              bus_state(parts->bus) == BUS_CONNECTED ? "connected" : "away");
     service_status(status);
 }
@@ -166,6 +161,9 @@ static void on_tick(void *data)
     int64_t now_ns = clock_now_ns();
 
     relay_tick(parts->relay, now_ns);
+    streams_tick(parts->streams, now_ns);
+    if (streams_changed(parts->streams))
+        requests_tell_streams(parts, NULL, now_ns);
     expel(parts, now_ns);
     inbound_tick(now_ns);
     ws_tick(parts->ws);
@@ -174,7 +172,7 @@ static void on_tick(void *data)
         loop_watch_resume(server->listening[i].watch);
     if (now_ns - server->second_ns >= NS_PER_S) {
         server->second_ns = now_ns;
-        on_second(server, now_ns);
+        on_second(parts, now_ns);
     }
 }
 
@@ -185,7 +183,10 @@ static void on_farewell(void *data)
     loop_stop(server->parts.loop);
 }
 
-/* Clients get a close frame and a second to answer it. */
+/*
+ * Nobody is let in and nothing new is sent. Clients get the rest of the frame that is on the way to
+ * them, a close frame, and a second for all of it.
+ */
 static void stop(struct server *server, int signal)
 {
     struct parts *parts = &server->parts;
@@ -199,6 +200,7 @@ static void stop(struct server *server, int signal)
     parts->stopping = true;
     for (size_t i = 0; i < parts->listeners.count; i++)
         loop_watch_pause(server->listening[i].watch);
+    fanout_quiet(parts->fanout);
     ws_close_all(parts->ws, WS_CLOSE_GOING_AWAY);
     if (ws_peers(parts->ws) == 0 ||
         loop_watch_time(parts->loop, FAREWELL_NS, on_farewell, server, &server->farewell_watch) < 0)

@@ -27,6 +27,17 @@ struct source {
     bool runs_free; /* the newest packet passed on came from the slot */
 };
 
+static int open_ring(struct source *source, const char *dir, const char *stream)
+{
+    const struct ring_consumer_config ring = {
+        .dir = dir,
+        .stream = stream,
+        .kind = RING_KIND_PACKETS,
+    };
+
+    return ring_consumer_open(&ring, &source->ring);
+}
+
 int source_open(const struct config *config, struct counters *counters, struct source **ret_source)
 {
     struct source *source = calloc(1, sizeof(*source));
@@ -35,17 +46,28 @@ int source_open(const struct config *config, struct counters *counters, struct s
     if (!source)
         return -ENOMEM;
     source->counters = counters;
-    if (config->video_source != VIDEO_SOURCE_LEGACY) {
-        const struct ring_consumer_config ring = {
-            .dir = config->ipc_dir,
-            .stream = config->stream,
-            .kind = RING_KIND_PACKETS,
-        };
-        error = ring_consumer_open(&ring, &source->ring);
-    }
+    if (config->video_source != VIDEO_SOURCE_LEGACY)
+        error = open_ring(source, config->ipc_dir, config->stream);
     if (error == 0 && config->video_source != VIDEO_SOURCE_RING)
         error = legacy_slot_file_open(config->legacy_path, config->legacy_bytes, config->legacy_crc,
                                       &source->slot);
+    if (error < 0) {
+        source_close(source);
+        return error;
+    }
+    *ret_source = source;
+    return 0;
+}
+
+int source_open_ring(const char *dir, const char *stream, struct counters *counters,
+                     struct source **ret_source)
+{
+    struct source *source = calloc(1, sizeof(*source));
+
+    if (!source)
+        return -ENOMEM;
+    source->counters = counters;
+    int error = open_ring(source, dir, stream);
     if (error < 0) {
         source_close(source);
         return error;

@@ -38,6 +38,10 @@ enum source_state { SOURCE_NONE, SOURCE_RING, SOURCE_LEGACY };
 /* `counters` is borrowed. Errors: as ring_consumer_open and legacy_slot_file_open. */
 int source_open(const struct config *config, struct counters *counters, struct source **ret_source);
 
+/* A packet ring alone. Errors: as ring_consumer_open. */
+int source_open_ring(const char *dir, const char *stream, struct counters *counters,
+                     struct source **ret_source);
+
 /* Takes NULL. */
 void source_close(struct source *source);
 

@@ -326,12 +326,11 @@ static int on_open(struct ws *ws, struct lws *wsi, struct session *session, enum
         inbound_is_stream(lws_get_socket_fd(wsi));
     else
         inbound_is_websocket(lws_get_socket_fd(wsi), on_ping, session);
-    char authorization[AUTHORIZATION_BYTES_MAX];
-    if (!header_text(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization, sizeof(authorization)))
-        authorization[0] = '\0';
-    session->client =
-        session->handler->open(session->handler->data, (struct ws_peer *)wsi, kind, authorization);
-    explicit_bzero(authorization, sizeof(authorization));
+    struct request request;
+    if (read_request(wsi, false, &request) == 0)
+        session->client = session->handler->open(session->handler->data, (struct ws_peer *)wsi,
+                                                 kind, &request.at);
+    explicit_bzero(request.authorization, sizeof(request.authorization));
     if (session->client)
         return 0;
     on_close(ws, session);

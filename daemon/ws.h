@@ -42,11 +42,11 @@ struct ws_peer; /* one open WebSocket or stream over HTTP; valid from `open` unt
 struct ws_handler {
     void *data;
     /*
-     * A WebSocket is open, or `get` answered with a stream. Returns what the next three are
-     * called with, or NULL to close it.
+     * A WebSocket is open, or `get` answered with a stream, to this request. Returns what the
+     * next three are called with, or NULL to close it.
      */
     void *(*open)(void *data, struct ws_peer *peer, enum client_kind kind,
-                  const char *authorization);
+                  const struct http_request *request);
     /* One whole message. `bytes` is borrowed. */
     void (*message)(void *data, void *client, const uint8_t *bytes, size_t size, bool text);
     /* The peer took all that it had been sent, after a time when it had not. */

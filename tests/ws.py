@@ -80,6 +80,21 @@ class FrameInfo:
     sim_time_ns: int
     stamps_ns: tuple
     received: float
+    stream: int = 0
+
+
+@dataclasses.dataclass
+class Metadata:
+    stream: int
+    frame_seq: int
+    payload: bytes
+    received: float
+
+
+@dataclasses.dataclass
+class Signaling:
+    json: dict
+    received: float
 
 
 @dataclasses.dataclass
@@ -90,7 +105,7 @@ class Clock:
 
 
 def parse(message):
-    """Turns a binary message into one of the four classes above."""
+    """Turns a binary message into one of the classes above."""
     now = time.monotonic()
     kind = message[0] if message else None
     if kind == 0x01:
@@ -107,11 +122,17 @@ def parse(message):
             raise ProtocolError("telemetry subject is cut off")
         return Telemetry(message[3:3 + length].decode(), message[3 + length:], now)
     if kind == 0x05:
-        if len(message) != 72 or message[1] != 1 or message[4:8] != bytes(4):
+        if len(message) != 72 or message[1] != 1 or message[6:8] != bytes(2):
             raise ProtocolError(f"bad FRAME_INFO: {message.hex()}")
-        (missed,) = struct.unpack_from("<H", message, 2)
+        missed, stream = struct.unpack_from("<HH", message, 2)
         return FrameInfo(missed, *struct.unpack_from("<Qq", message, 8),
-                         struct.unpack_from("<6q", message, 24), now)
+                         struct.unpack_from("<6q", message, 24), now, stream)
+    if kind == 0x03:
+        return Signaling(json.loads(message[1:]), now)
+    if kind == 0x08:
+        if len(message) < 17 or message[1:4] != b"\1\0\0" or message[6:8] != bytes(2):
+            raise ProtocolError(f"bad METADATA: {message[:16].hex()}")
+        return Metadata(*struct.unpack_from("<H2xQ", message, 4), message[16:], now)
     if kind == 0x06:
         if len(message) != 24:
             raise ProtocolError(f"bad CLOCK: {message.hex()}")
@@ -228,8 +249,18 @@ class WebSocket:
     def send_clock(self, client_time):
         self.send(b"\x06" + bytes(7) + struct.pack("<q", client_time))
 
-    def send_displayed(self, frame_seq):
-        self.send(b"\x07" + bytes(7) + struct.pack("<Q", frame_seq))
+    def send_displayed(self, frame_seq, stream=0, shown_ns=None):
+        self.send(struct.pack("<B3xH2xQ", 7, stream, frame_seq) +
+                  (b"" if shown_ns is None else struct.pack("<q", shown_ns)))
+
+    def ask(self, kind, **fields):
+        """A SIGNALING message, such as ask("subscribe", stream="front")."""
+        self.send(b"\x03" + json.dumps({"type": kind, **fields}).encode())
+
+    def told(self, kind, seconds=5, where=lambda message: True):
+        """The next SIGNALING message of this type, as a dict."""
+        return self.receive(Signaling, seconds, lambda message: message.json["type"] == kind and
+                            where(message.json)).json
 
     def receive_frame(self, seconds=5):
         """One frame: (opcode, fin, payload). A timeout in the middle of one loses nothing."""
