@@ -10,9 +10,10 @@ extern const struct bench_case case_fanout;
 extern const struct bench_case case_glass;
 extern const struct bench_case case_hal;
 extern const struct bench_case case_ring;
+extern const struct bench_case case_scale;
 
 static const struct bench_case *const bench_cases[] = {&case_ring, &case_encode, &case_fanout,
-                                                       &case_hal, &case_glass};
+                                                       &case_hal,  &case_glass,  &case_scale};
 
 #define BENCH_CASE_COUNT (sizeof(bench_cases) / sizeof(bench_cases[0]))
 

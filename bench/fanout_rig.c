@@ -295,17 +295,5 @@ int fanout_rig_turn(struct fanout_rig *rig, unsigned pictures, struct fanout_tur
 
 uint64_t fanout_rig_memory(const struct fanout_rig *rig)
 {
-    char path[TEXT_BYTES];
-    char line[128];
-    unsigned long long kib = 0;
-
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)rig->server.pid);
-    FILE *stream = fopen(path, "re");
-    while (stream && fgets(line, sizeof(line), stream)) {
-        if (sscanf(line, "VmRSS: %llu", &kib) == 1)
-            break;
-    }
-    if (stream)
-        fclose(stream);
-    return kib * 1024;
+    return program_memory_bytes(&rig->server);
 }

@@ -28,7 +28,7 @@
 #include "bench/record.h"
 
 #define BENCH_FIGURES_MAX 64
-#define BENCH_PROBE_FIGURES_MAX 8
+#define BENCH_PROBE_FIGURES_MAX 16
 #define BENCH_ROUNDS_MAX 16
 #define BENCH_DIR_BYTES 64
 

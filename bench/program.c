@@ -47,6 +47,23 @@ int64_t program_cpu_ns(const struct peer *peer)
     return used.tv_sec * NS_PER_S + used.tv_nsec;
 }
 
+uint64_t program_memory_bytes(const struct peer *peer)
+{
+    char path[64];
+    char line[128];
+    unsigned long long kib = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)peer->pid);
+    FILE *stream = fopen(path, "re");
+    while (stream && fgets(line, sizeof(line), stream)) {
+        if (sscanf(line, "VmRSS: %llu", &kib) == 1)
+            break;
+    }
+    if (stream)
+        fclose(stream);
+    return kib * 1024;
+}
+
 void program_path(const char *name, char *ret_path, size_t path_bytes)
 {
     char self[4096];

@@ -27,6 +27,9 @@ int program_start(struct peer *peer, const char *const argv[], struct program_pi
 /* Processor time that all threads of a running program used so far; 0: it is gone. */
 int64_t program_cpu_ns(const struct peer *peer);
 
+/* Resident memory of a running program, what it shares with others included; 0: it is gone. */
+uint64_t program_memory_bytes(const struct peer *peer);
+
 /* The path of a program of this build, from the top ("encoder/simcast-encoder"). */
 void program_path(const char *name, char *ret_path, size_t path_bytes);
 
