@@ -46,19 +46,34 @@ void lavc_complain(const char *sentence)
     snprintf(complaint, sizeof(complaint), "%s", sentence);
 }
 
-/* FFmpeg's own words go to our log at debug level; its errors are also kept for the caller. */
+/*
+ * FFmpeg's own words go to our log at debug level; its errors are also kept for the caller. It
+ * sometimes says a line in several calls.
+ */
 static void on_log(void *object, int level, const char *format, va_list args)
 {
-    char line[COMPLAINT_BYTES];
-    int print_prefix = 0;
+    static _Thread_local char line[COMPLAINT_BYTES];
+    static _Thread_local size_t length;
+    static _Thread_local int print_prefix = 1;
 
     if (level > AV_LOG_INFO)
         return;
-    av_log_format_line2(object, level, format, args, line, sizeof(line), &print_prefix);
+    av_log_format_line2(object, level, format, args, line + length, (int)(sizeof(line) - length),
+                        &print_prefix);
+    length = strlen(line);
+    if (!strchr(line, '\n') && length < sizeof(line) - 1)
+        return;
     line[strcspn(line, "\n")] = '\0';
     if (level <= AV_LOG_ERROR)
         memcpy(complaint, line, sizeof(line));
     log_debug("ffmpeg: %s", line);
+    length = 0;
+}
+
+void lavc_listen(void)
+{
+    av_log_set_callback(on_log);
+    complaint[0] = '\0';
 }
 
 int lavc_errno(int code)
@@ -211,7 +226,7 @@ int lavc_open(struct lavc *lavc, const struct lavc_flavour *flavour,
 {
     const AVCodec *encoder = avcodec_find_encoder_by_name(flavour->encoder);
 
-    av_log_set_callback(on_log);
+    lavc_listen();
     *lavc = (struct lavc){.flavour = flavour, .config = *config};
     lavc->config.like = NULL;
     if (!encoder || !(encoder->capabilities & AV_CODEC_CAP_DR1)) {
@@ -219,7 +234,6 @@ int lavc_open(struct lavc *lavc, const struct lavc_flavour *flavour,
                  flavour->encoder);
         return -ENODEV;
     }
-    complaint[0] = '\0';
     return open_encoder(lavc, encoder, hw_frames);
 }
 

@@ -153,6 +153,8 @@ static void close_nvenc(struct codec *codec)
 static int open_codec(struct codec *codec, const struct picture *like)
 {
     int ordinal = like && like->memory == RING_MEMORY_CUDA ? like->cuda_device : 0;
+
+    lavc_listen();
     int rc = cuda_open(ordinal, &codec->cuda);
 
     if (rc < 0) {
@@ -178,7 +180,7 @@ static int open_nvenc(const struct lavc_flavour *flavour, const struct codec_con
     int rc = open_codec(codec, config->like);
     if (rc < 0) {
         close_nvenc(codec);
-        return rc == -ENOMEM ? rc : -ENODEV;
+        return -ENODEV; /* also when the GPU's memory or sessions are used up: another encodes */
     }
     *ret_codec = codec;
     return 0;

@@ -280,13 +280,15 @@ static void take_vui(struct session *session, const NV_ENC_CONFIG *config)
     session->config.is_full_range = vui->videoFullRangeFlag;
 }
 
-static NVENCSTATUS reopen_engine(struct session *session)
+/*
+ * Opened with the next picture: FFmpeg holds a lock while it opens us, which it would wait for
+ * when we open its encoders.
+ */
+static void renew_engine(struct session *session)
 {
     engine_close(session->engine);
-    session->engine = engine_open(&session->config);
+    session->engine = NULL;
     session->idr_next = true;
-    return session->engine ? NV_ENC_SUCCESS
-                           : complain(session, NV_ENC_ERR_INVALID_PARAM, "no engine takes this");
 }
 
 static NVENCSTATUS nvEncInitializeEncoder(void *encoder, NV_ENC_INITIALIZE_PARAMS *params)
@@ -310,7 +312,8 @@ static NVENCSTATUS nvEncInitializeEncoder(void *encoder, NV_ENC_INITIALIZE_PARAM
     take_vui(session, config);
     state.p_interval = (uint32_t)config->frameIntervalP;
     state.preset = preset_number(&params->presetGUID);
-    return end(reopen_engine(session));
+    renew_engine(session);
+    return end(NV_ENC_SUCCESS);
 }
 
 /* The driver may change the rate in place; this one begins anew, as it is asked to (forceIDR). */
@@ -327,7 +330,8 @@ static NVENCSTATUS nvEncReconfigureEncoder(void *encoder, NV_ENC_RECONFIGURE_PAR
     state.reconfigured++;
     if (config)
         take_rate(session, &config->rcParams);
-    return end(reopen_engine(session));
+    renew_engine(session);
+    return end(NV_ENC_SUCCESS);
 }
 
 static NVENCSTATUS nvEncSetIOCudaStreams(void *encoder, NV_ENC_CUSTREAM_PTR input,
@@ -451,6 +455,8 @@ static NVENCSTATUS nvEncDestroyBitstreamBuffer(void *encoder, NV_ENC_OUTPUT_PTR 
     struct session *session = encoder;
 
     BEGIN;
+    if (!buffer)
+        return end(NV_ENC_ERR_INVALID_PTR);
     free(buffer);
     session->bitstreams--;
     state.bitstreams--;
@@ -508,6 +514,10 @@ static NVENCSTATUS nvEncLockBitstream(void *encoder, NV_ENC_LOCK_BITSTREAM *para
     };
     if (!picture.pixels)
         return end(complain(session, NV_ENC_ERR_MAP_FAILED, "the input's memory is gone"));
+    if (!session->engine)
+        session->engine = engine_open(&session->config);
+    if (!session->engine)
+        return end(complain(session, NV_ENC_ERR_INVALID_PARAM, "no engine takes this"));
     if (!engine_encode(session->engine, &picture, bitstream->is_idr, &bytes, &size_bytes))
         return end(complain(session, NV_ENC_ERR_GENERIC, "the engine failed"));
     params->bitstreamBufferPtr = (void *)(uintptr_t)bytes;
