@@ -73,9 +73,10 @@ def check_order(videos):
 class Stack:
     """Simulator (test pattern), encoder and simcastd in one directory; each can be restarted."""
 
-    def __init__(self, *daemon_arguments):
+    def __init__(self, *daemon_arguments, encoder_arguments=()):
         self.directory = tempfile.mkdtemp(prefix="simcast-e2e-")
         self.children = {}
+        self.encoder_arguments = encoder_arguments
         for name in ("sim", "encoder"):
             self.start(name)
         self.daemon = simcastd(*daemon_arguments, directory=self.directory)
@@ -84,6 +85,8 @@ class Stack:
         command = [build / name / f"simcast-{name}", "--ipc-dir", self.directory]
         if name == "sim":
             command += ["--pattern", "--size", "320x240", "--fps", "60"]
+        if name == "encoder":
+            command += self.encoder_arguments
         self.children[name] = subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
     def kill(self, name):

@@ -371,7 +371,8 @@ def what_is_not_encoded_is_refused_with_a_reason():
 
 @case
 def a_codec_that_nobody_else_watches_is_encoded_on_demand():
-    with Stack() as stack:
+    only = ("--rendition", "jpeg=none", "--rendition", "h264=none")
+    with Stack(encoder_arguments=only) as stack:
         daemon = stack.daemon
         status, headers, body = daemon.get("/snapshot")
         equal((status, body[:3]), (200, b"\xff\xd8\xff"), "a JPEG of an encoder set to H.264")

@@ -17,7 +17,7 @@ import threading
 import time
 
 import daemon_cases
-from daemon_cases import case, check, equal, run_cases, simcastd
+from daemon_cases import Stack, case, check, equal, run_cases, simcastd
 from daemon_kit import wait_until
 from packet_ring import PacketRing
 from ws import H264, JPEG, FrameInfo, Metadata, Refused, Telemetry, Video
@@ -420,6 +420,24 @@ def mjpeg_and_h264_at_the_same_time():
             status, headers, _ = daemon.get(path)
             equal((status, headers["Content-Type"]), (200, "image/jpeg"), path)
             check(0 <= int(headers["X-Simcast-Age-Ms"]) < 1000, "its age")
+
+
+@case
+def the_encoder_makes_what_is_asked_for_and_nothing_else():
+    with Stack() as stack, stack.daemon.connect() as viewer:
+        daemon = stack.daemon
+        serves(daemon, "front", "front+jpeg", "front+h264")
+        equal(viewer.receive(Video).codec, H264, "the viewer's codec")
+        for _ in range(3):
+            status, _, body = daemon.get("/snapshot")
+            equal((status, body[:3]), (200, b"\xff\xd8\xff"), "a JPEG beside H.264")
+        seen = viewer.receive_all(1)
+        equal({frame.codec for frame in seen if isinstance(frame, Video)}, {H264},
+              "what the viewer saw meanwhile")
+        listed = streams(daemon)
+        equal([listed[name]["wanted"] for name in ("front", "front+jpeg", "front+h264")],
+              [True, False, False], "wanted")
+        equal(listed["front+h264"]["frames"], 0, "frames that nobody asked for")
 
 
 @case
