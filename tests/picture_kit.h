@@ -18,6 +18,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <check.h>
+
 #include "encoder/picture.h"
 #include "proto/pixel.h"
 #include "shm/ring.h"
@@ -255,6 +257,52 @@ static inline int kit_patch_error(const struct kit_image *image)
             worst = errors[channel] > worst ? errors[channel] : worst;
     }
     return worst;
+}
+
+/* Layouts that every codec takes. */
+#define KIT_LAYOUTS 6
+static const uint32_t kit_layouts[KIT_LAYOUTS] = {PIXEL_RGB24, PIXEL_RGBA, PIXEL_RGBX,
+                                                  PIXEL_BGRA,  PIXEL_NV12, PIXEL_GREY};
+
+struct kit_shape {
+    uint32_t width;
+    uint32_t height;
+};
+
+/* Calls `check` for pictures from the smallest up, odd in either side and in both, and for both
+ * orders of rows; 4K is for those who have the time. */
+static inline void kit_every_shape(uint32_t fourcc,
+                                   void (*check)(uint32_t fourcc, struct kit_shape shape,
+                                                 uint32_t flags))
+{
+    static const struct kit_shape shapes[] = {{16, 16},   {17, 16},   {16, 17},   {33, 31},
+                                              {199, 161}, {322, 243}, {1280, 720}};
+
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        check(fourcc, shapes[i], 0);
+        /* picture.h: bottom-up NV12 of odd height is refused */
+        if (fourcc != PIXEL_NV12 || shapes[i].height % 2 == 0)
+            check(fourcc, shapes[i], RING_FRAME_BOTTOM_UP);
+    }
+}
+
+/* That a decoded image is as good as a good codec makes it: each plane, and the six colours. */
+static inline void kit_check_image(const struct kit_image *image, const struct ring_frame *frame,
+                                   unsigned phase)
+{
+    struct kit_plane_psnr psnr = kit_plane_psnr(image, frame, phase);
+    /* Chroma has a quarter of the samples; in small pictures nearly all of it is edges. */
+    double chroma = frame->width < 64 ? 17 : 24;
+    double least[] = {30, chroma, chroma};
+
+    for (unsigned plane = 0; plane < 3; plane++)
+        ck_assert_msg(psnr.planes[plane] >= least[plane], "%s %ux%u flags %u: plane %u has %.1f dB",
+                      pixel_name(frame->fourcc), frame->width, frame->height, frame->flags, plane,
+                      psnr.planes[plane]);
+    if (kit_has_patches(frame))
+        ck_assert_msg(kit_patch_error(image) <= 3, "%s %ux%u: a patch is off by %d",
+                      pixel_name(frame->fourcc), frame->width, frame->height,
+                      kit_patch_error(image));
 }
 
 /* One pixel of BT.601 limited range, by the standard's own numbers. */

@@ -85,16 +85,12 @@ static void check_scaled(uint32_t fourcc, unsigned i, uint32_t flags)
     kit_frame_free(&kit);
 }
 
-static const uint32_t layouts[] = {PIXEL_RGB24, PIXEL_RGBA, PIXEL_RGBX,
-                                   PIXEL_BGRA,  PIXEL_NV12, PIXEL_GREY};
-#define LAYOUT_COUNT (sizeof(layouts) / sizeof(layouts[0]))
-
 START_TEST(every_layout_is_made_smaller_in_shape_and_colour)
 {
     for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        check_scaled(layouts[_i], i, 0);
-        if (layouts[_i] != PIXEL_NV12 || sizes[i].height % 2 == 0)
-            check_scaled(layouts[_i], i, RING_FRAME_BOTTOM_UP);
+        check_scaled(kit_layouts[_i], i, 0);
+        if (kit_layouts[_i] != PIXEL_NV12 || sizes[i].height % 2 == 0)
+            check_scaled(kit_layouts[_i], i, RING_FRAME_BOTTOM_UP);
     }
 }
 END_TEST
@@ -275,8 +271,8 @@ START_TEST(each_tile_shows_its_own_environment)
     static const uint32_t orders[] = {0, RING_FRAME_BOTTOM_UP};
 
     for (unsigned i = 0; i < 2; i++) {
-        check_batch(layouts[_i], orders[i], (struct mosaic_size){0, 0});
-        check_batch(layouts[_i], orders[i], (struct mosaic_size){576, 400});
+        check_batch(kit_layouts[_i], orders[i], (struct mosaic_size){0, 0});
+        check_batch(kit_layouts[_i], orders[i], (struct mosaic_size){576, 400});
     }
 }
 END_TEST
@@ -315,14 +311,14 @@ int main(void)
     TCase *cases = tcase_create("scale");
 
     tcase_add_checked_fixture(cases, set_up, tear_down);
-    tcase_add_loop_test(cases, every_layout_is_made_smaller_in_shape_and_colour, 0, LAYOUT_COUNT);
+    tcase_add_loop_test(cases, every_layout_is_made_smaller_in_shape_and_colour, 0, KIT_LAYOUTS);
     tcase_add_test(cases, a_size_is_made_once_per_frame);
     tcase_add_test(cases, what_fits_is_left_where_it_lies);
     tcase_add_test(cases, more_sizes_than_there_are_places_one_after_the_other);
     tcase_add_test(cases, what_shows_nothing_is_refused);
     tcase_add_loop_test(cases, tiles_are_placed_to_be_as_large_as_can_be, 0,
                         sizeof(grids) / sizeof(grids[0]));
-    tcase_add_loop_test(cases, each_tile_shows_its_own_environment, 0, LAYOUT_COUNT);
+    tcase_add_loop_test(cases, each_tile_shows_its_own_environment, 0, KIT_LAYOUTS);
     tcase_add_test(cases, a_batch_that_lies_is_refused_and_says_why);
     tcase_set_timeout(cases, 60);
     suite_add_tcase(suite, cases);
