@@ -137,37 +137,56 @@ static int fail(natsStatus status, const char *what, const char *name, char *rea
 
 static bool is_as_told(const jsStreamConfig *config, const struct jetstream_stream *stream)
 {
-    return config->SubjectsLen == 1 && strcmp(config->Subjects[0], stream->subject) == 0 &&
-           config->MaxAge == stream->age_ns_max && config->MaxBytes == stream->bytes_max &&
+    bool takes =
+        stream->source
+            ? config->SourcesLen == 1 && strcmp(config->Sources[0]->Name, stream->source) == 0
+            : config->SubjectsLen == 1 && strcmp(config->Subjects[0], stream->subject) == 0;
+
+    return takes && config->MaxAge == stream->age_ns_max && config->MaxBytes == stream->bytes_max &&
            config->Discard == js_DiscardOld;
+}
+
+static natsStatus make(struct jetstream *jetstream, const struct jetstream_stream *stream,
+                       bool exists)
+{
+    const char *subjects[] = {stream->subject};
+    jsStreamSource source;
+    jsStreamSource *sources[] = {&source};
+    jsStreamConfig config;
+    jsErrCode code = 0;
+
+    jsStreamSource_Init(&source);
+    jsStreamConfig_Init(&config);
+    source.Name = stream->source;
+    config.Name = stream->name;
+    if (stream->source) {
+        config.Sources = sources;
+        config.SourcesLen = 1;
+    } else {
+        config.Subjects = subjects;
+        config.SubjectsLen = 1;
+    }
+    config.MaxAge = stream->age_ns_max;
+    config.MaxBytes = stream->bytes_max;
+    config.Discard = js_DiscardOld;
+    config.Storage = stream->in_memory ? js_MemoryStorage : js_FileStorage;
+    return exists ? js_UpdateStream(NULL, jetstream->context, &config, NULL, &code)
+                  : js_AddStream(NULL, jetstream->context, &config, NULL, &code);
 }
 
 int jetstream_make(struct jetstream *jetstream, const struct jetstream_stream *stream,
                    enum jetstream_outcome *ret_outcome, char ret_reason[JETSTREAM_REASON_BYTES])
 {
-    const char *subjects[] = {stream->subject};
     enum jetstream_outcome outcome = JETSTREAM_CREATED;
-    jsStreamConfig config;
     jsStreamInfo *info = NULL;
     jsErrCode code = 0;
-
-    jsStreamConfig_Init(&config);
-    config.Name = stream->name;
-    config.Subjects = subjects;
-    config.SubjectsLen = 1;
-    config.MaxAge = stream->age_ns_max;
-    config.MaxBytes = stream->bytes_max;
-    config.Discard = js_DiscardOld;
-    config.Storage = js_FileStorage;
-    config.NoAck = true; /* who publishes does not wait for the disk */
     natsStatus status = js_GetStreamInfo(&info, jetstream->context, stream->name, NULL, &code);
+
     if (status == NATS_OK)
         outcome = is_as_told(info->Config, stream) ? JETSTREAM_UNCHANGED : JETSTREAM_CHANGED;
     jsStreamInfo_Destroy(info);
-    if (status == NATS_NOT_FOUND)
-        status = js_AddStream(NULL, jetstream->context, &config, NULL, &code);
-    else if (status == NATS_OK && outcome == JETSTREAM_CHANGED)
-        status = js_UpdateStream(NULL, jetstream->context, &config, NULL, &code);
+    if (status == NATS_NOT_FOUND || (status == NATS_OK && outcome == JETSTREAM_CHANGED))
+        status = make(jetstream, stream, outcome == JETSTREAM_CHANGED);
     if (status != NATS_OK)
         return fail(status, "make", stream->name, ret_reason);
     *ret_outcome = outcome;

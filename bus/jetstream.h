@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * JetStream, the store inside a NATS server: streams that keep what is published on their
- * subjects. The server does the keeping; publishers neither know nor wait, so a store that is full
- * or away delays no command. This is only for setting streams up and for reading them back.
+ * subjects. This is only for setting streams up and for reading them back; the server keeps.
+ *
+ * A server writes into a stream before it reads on from who published. When its disk is full it
+ * stops there (seen in 2.9.10), so what must not wait is kept in memory, from where a stream on
+ * disk copies it: that one may hang as it likes.
  *
  * Thread: one at a time. Cost: blocks for at most JETSTREAM_TIMEOUT_MS per call.
  * Source: docs/bus.md "JetStream".
@@ -22,9 +25,11 @@ struct jetstream;
 
 struct jetstream_stream {
     const char *name;    /* "TRAIN" */
-    const char *subject; /* "train.>" */
-    int64_t age_ns_max;  /* older messages are deleted */
-    int64_t bytes_max;   /* the oldest are deleted to stay below */
+    const char *subject; /* "train.>"; NULL: copies `source` */
+    const char *source;  /* name of a stream; NULL: takes `subject` */
+    bool in_memory;
+    int64_t age_ns_max; /* older messages are deleted */
+    int64_t bytes_max;  /* the oldest are deleted to stay below */
 };
 
 struct jetstream_state {

@@ -15,19 +15,22 @@
 #include "cli/bus_link.h"
 
 #define GIGABYTE INT64_C(1000000000)
+#define LIVE_BYTES INT64_C(32000000) /* in memory: what the disk has yet to take */
 #define DAY_NS (24 * 60 * 60 * NS_PER_S)
 
 static const char before[] =
     "Usage: simcast bus setup [OPTION]...\n"
     "Shows what a NATS server's JetStream keeps, or sets it up. Doing it again changes nothing.\n"
-    "Recording is the server's work: no program of simcast knows of it or waits for it.\n"
+    "Recording is the server's work, through a stream in its memory, so that no command waits for\n"
+    "a disk; no program of simcast knows of it.\n"
     "\n";
 static const char after[] =
     "\n"
     "  TRAIN      train.>      7 days   10 GB        COMMANDS   command.>     7 days  1 GB\n"
     "  EPISODES   episodes.>  30 days   30 GB        TELEMETRY  telemetry.>   7 days  1 GB\n"
     "  DATASETS   datasets.>  90 days   50 GB\n"
-    "Whatever is older, or does not fit, is deleted, the oldest first.\n"
+    "Whatever is older, or does not fit, is deleted, the oldest first. COMMANDS and TELEMETRY copy\n"
+    "32 MB of memory each, COMMANDS_LIVE and TELEMETRY_LIVE.\n"
     "\n"
     "  simcast bus setup --jetstream --bus nats://nats:4222\n"
     "  simcast bus setup --record\n"
@@ -40,11 +43,13 @@ static const struct plan {
     struct jetstream_stream stream;
     enum purpose purpose;
 } plans[] = {
-    {{"TRAIN", "train.>", 7 * DAY_NS, 10 * GIGABYTE}, PURPOSE_STACK},
-    {{"EPISODES", "episodes.>", 30 * DAY_NS, 30 * GIGABYTE}, PURPOSE_STACK},
-    {{"DATASETS", "datasets.>", 90 * DAY_NS, 50 * GIGABYTE}, PURPOSE_STACK},
-    {{"COMMANDS", "command.>", 7 * DAY_NS, GIGABYTE}, PURPOSE_RECORD},
-    {{"TELEMETRY", "telemetry.>", 7 * DAY_NS, GIGABYTE}, PURPOSE_RECORD},
+    {{"TRAIN", "train.>", NULL, false, 7 * DAY_NS, 10 * GIGABYTE}, PURPOSE_STACK},
+    {{"EPISODES", "episodes.>", NULL, false, 30 * DAY_NS, 30 * GIGABYTE}, PURPOSE_STACK},
+    {{"DATASETS", "datasets.>", NULL, false, 90 * DAY_NS, 50 * GIGABYTE}, PURPOSE_STACK},
+    {{"COMMANDS_LIVE", "command.>", NULL, true, DAY_NS, LIVE_BYTES}, PURPOSE_RECORD},
+    {{"COMMANDS", NULL, "COMMANDS_LIVE", false, 7 * DAY_NS, GIGABYTE}, PURPOSE_RECORD},
+    {{"TELEMETRY_LIVE", "telemetry.>", NULL, true, DAY_NS, LIVE_BYTES}, PURPOSE_RECORD},
+    {{"TELEMETRY", NULL, "TELEMETRY_LIVE", false, 7 * DAY_NS, GIGABYTE}, PURPOSE_RECORD},
 };
 
 #define PLAN_COUNT (sizeof(plans) / sizeof(plans[0]))
@@ -98,6 +103,12 @@ static const struct option_row rows[] = {
      "delete COMMANDS and TELEMETRY with all that they keep"},
 };
 
+/* What it keeps, for a person. */
+static const char *takes(const struct jetstream_stream *stream)
+{
+    return stream->source ? stream->source : stream->subject;
+}
+
 static int refuse(const char *reason)
 {
     log_error("bus setup: %s", reason);
@@ -120,7 +131,7 @@ static int make(const struct setup *setup, struct jetstream *jetstream, const st
                                                  : "");
         return 1;
     }
-    printf("%-10s %-12s %s\n", stream.name, stream.subject, words[outcome]);
+    printf("%-14s  %-14s %s\n", stream.name, takes(&stream), words[outcome]);
     return 0;
 }
 
@@ -131,7 +142,7 @@ static int forget(struct jetstream *jetstream, const struct plan *plan)
 
     if (error < 0 && error != -ENOENT)
         return refuse(reason);
-    printf("%-10s %-12s %s\n", plan->stream.name, plan->stream.subject,
+    printf("%-14s  %-14s %s\n", plan->stream.name, takes(&plan->stream),
            error == 0 ? "deleted" : "was not there");
     return 0;
 }
@@ -144,11 +155,11 @@ static int show(struct jetstream *jetstream, const struct plan *plan)
     if (error == -EIO)
         return refuse("the server does not answer");
     if (error < 0)
-        printf("%-10s %-12s none; simcast bus setup --%s makes it\n", plan->stream.name,
-               plan->stream.subject, plan->purpose == PURPOSE_RECORD ? "record" : "jetstream");
+        printf("%-14s  %-14s none; simcast bus setup --%s makes it\n", plan->stream.name,
+               takes(&plan->stream), plan->purpose == PURPOSE_RECORD ? "record" : "jetstream");
     else
-        printf("%-10s %-12s %" PRIu64 " messages, %.1f MB\n", plan->stream.name,
-               plan->stream.subject, state.messages, (double)state.bytes / 1e6);
+        printf("%-14s  %-14s %" PRIu64 " messages, %.1f MB\n", plan->stream.name,
+               takes(&plan->stream), state.messages, (double)state.bytes / 1e6);
     return 0;
 }
 

@@ -9,8 +9,10 @@
 #include "cli/bus_command.h"
 #include "cli/demo.h"
 #include "cli/doctor.h"
+#include "cli/hal_command.h"
 #include "cli/ring_command.h"
 #include "cli/source.h"
+#include "cli/top.h"
 
 static const struct subcommand {
     const char *name;
@@ -20,8 +22,10 @@ static const struct subcommand {
     {"bus", "what travels on the bus: show, sub, pub, replay, setup", bus_command_main},
     {"demo", "the whole path on this machine: simulator, encoder, simcastd, bus", demo_main},
     {"doctor", "what is wrong on this machine, and what to do", doctor_main},
+    {"hal", "simcast-hal: dump what passes, or any other of its options", hal_command_main},
     {"ring", "the rings of this machine: list, watch, snapshot, bench", ring_command_main},
     {"source", "a test source of pictures, also for the legacy slot", source_main},
+    {"top", "how everything does, live: streams, stages, clients, gate, control loops", top_main},
 };
 
 #define SUBCOMMAND_COUNT (sizeof(subcommands) / sizeof(subcommands[0]))

@@ -43,6 +43,10 @@ class Nats:
             payload = json.dumps(payload).encode()
         self._send(f"PUB {subject} {len(payload)}", payload + b"\r\n")
 
+    def publish_request(self, subject, answer_to):
+        """Asks; the answer comes to `answer_to`, which must be subscribed to."""
+        self._send(f"PUB {subject} {answer_to} 0", b"\r\n")
+
     def _fill(self, deadline):
         left = deadline - time.monotonic()
         if left <= 0:
@@ -104,13 +108,14 @@ class Nats:
 
 
 class NatsServer:
-    """Debian's nats-server on a port of its own; `config`: path of a file with more settings."""
+    """Debian's nats-server on a port of its own; `config`: path of a file with more settings;
+    `prefix`: words before its command line, such as unshare."""
 
     PROGRAM = shutil.which("nats-server") or "/usr/sbin/nats-server"
 
-    def __init__(self, port, *arguments, config=None, environment=None):
+    def __init__(self, port, *arguments, config=None, environment=None, prefix=()):
         self.port = port
-        self.command = [self.PROGRAM, "-a", "127.0.0.1", "-p", str(port), *map(str, arguments)]
+        self.command = [*prefix, self.PROGRAM, "-a", "127.0.0.1", "-p", str(port), *map(str, arguments)]
         if config:
             self.command += ["-c", str(config)]
         self.environment = {**os.environ, **(environment or {})}
