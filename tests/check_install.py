@@ -91,7 +91,7 @@ def check_places(results, destination, prefix):
                     "lib/systemd/system/simcast-hal.service", "include/simcast/hal/policy.h",
                     "lib/systemd/system/simcast.target", "lib/sysusers.d/simcast.conf",
                     "lib/tmpfiles.d/simcast.conf", "include/simcast/shm/ring.h",
-                    "include/simcast/proto/settings.h"]:
+                    "include/simcast/proto/settings.h", "include/simcast/safety/authority.h"]:
         results.expect(pattern, (base / pattern).is_file(), "it is not installed")
     sysconf = destination / "etc" if prefix == "/usr" else base / "etc"
     for name in ["simcast/simcastd.yaml", "default/simcast"]:

@@ -24,7 +24,7 @@ MAY_INCLUDE = {
     "sim": ["base", "proto", "shm", "safety", "motion", "bus"],
     "cli": ["base", "proto", "shm", "bus"],
     "bench": ["base", "proto", "shm", "safety", "encoder", "hal", "sim"],
-    "python": ["base", "proto", "shm"],
+    "python": ["base", "proto", "shm", "safety"],
 }
 
 HOMES = {
