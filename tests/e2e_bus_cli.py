@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import statistics
 import subprocess
 import tempfile
@@ -275,6 +276,8 @@ def command_latencies_ms(daemon, count=200):
     """From a client's send to a listener on NATS."""
     latencies = []
     with daemon.connect() as client, Nats(PORT, "command.genesis.set_cmd_vel") as ear:
+        for end in (client.socket, ear.socket):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.receive(Video)
         armed(daemon)
         for number in range(1, count + 1):
@@ -304,13 +307,13 @@ def a_store_that_is_full_delays_no_command():
         if not prefix:
             print("skip a store that is full delays no command: no mount namespaces here")
             return
-        with NatsServer(PORT), streaming("--bus", URL) as (daemon, _):
+        with NatsServer(PORT), streaming("--bus", URL, "--commands-per-s", 10000) as (daemon, _):
             check(daemon.wait_health(lambda h: h["bus"] == "connected"), daemon.log)
             without = command_latencies_ms(daemon)
         config = directory / "server.conf"
         config.write_text(f'jetstream {{ store_dir: "{directory}/disk", max_file_store: 1G }}\n')
         with NatsServer(PORT, config=config, prefix=prefix), \
-                streaming("--bus", URL) as (daemon, _), Nats(PORT, "answer.here") as nats:
+                streaming("--bus", URL, "--commands-per-s", 10000) as (daemon, _), Nats(PORT, "answer.here") as nats:
             equal(bus(URL, "setup", "--record", "--megabytes-max", "50")[0], 0, "setup")
             check(daemon.wait_health(lambda h: h["bus"] == "connected"), daemon.log)
             recording_it = command_latencies_ms(daemon)
