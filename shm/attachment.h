@@ -26,7 +26,7 @@ struct attachment_terms {
 struct attachment {
     const struct ring_header *header; /* read-only mapping of mapping_bytes */
     struct ring_leases *leases;
-    int wake_fd;
+    int wake_fd; /* readable: a frame came while we slept */
     unsigned lease_count;
     unsigned views; /* held now */
     bool orphan;    /* its link is gone: the last view's release destroys it */
@@ -61,6 +61,9 @@ void attachment_orphan(struct attachment *attachment);
 /* Count a view in and out; the last view out destroys an orphan. */
 void attachment_view(struct attachment *attachment);
 void attachment_unview(struct attachment *attachment);
+
+/* Forgets the wake-ups that came. */
+void attachment_hush(const struct attachment *attachment);
 
 /* Slot k, for k below slot_count. */
 const struct ring_slot *attachment_slot(const struct attachment *attachment, uint32_t slot);

@@ -2,14 +2,13 @@
 /*
  * The consumer: pins and unpins frames, and waits for them. Runs on the caller's one thread and
  * keeps no other; shm/link.c finds the producer and follows it over restarts. While frames flow
- * no call here enters the kernel, except to sleep and to clear the eventfd that woke us.
+ * no call here enters the kernel, except to sleep and to empty the pipe that woke us.
  */
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 
 #include "base/clock.h"
@@ -208,11 +207,9 @@ static int pin_by(struct ring_consumer *consumer, enum ring_policy policy, unsig
  */
 static bool arm(const struct attachment *attachment)
 {
-    eventfd_t wakes;
-
     if (atomic_load_explicit(&attachment->leases->waiting, memory_order_seq_cst))
         return false;
-    eventfd_read(attachment->wake_fd, &wakes);
+    attachment_hush(attachment);
     atomic_store_explicit(&attachment->leases->waiting, 1, memory_order_seq_cst);
     return true;
 }

@@ -149,7 +149,7 @@ static int attach(struct door *door, struct connection *connection,
     int fds[HANDOFF_FDS] = {
         [HANDOFF_FD_FRAMES] = door->config.frames_fd,
         [HANDOFF_FD_LEASES] = lease_fd,
-        [HANDOFF_FD_WAKE] = seat->wake_fd,
+        [HANDOFF_FD_WAKE] = seat->wake_read_fd,
         [HANDOFF_FD_DEVICE] = door->config.device_fd,
     };
     error = handoff_send(connection->socket_fd, &welcome, sizeof(welcome), fds,

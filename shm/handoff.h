@@ -5,7 +5,7 @@
  *
  *   consumer -> producer   hello     who I am, which layout I read, how many leases I want
  *   producer -> consumer   welcome   status, and on success three descriptors by SCM_RIGHTS:
- *                                    frame memory, this consumer's lease page, its eventfd; and
+ *                                    frame memory, this consumer's lease page, its pipe; and
  *                                    a fourth when payloads lie on a GPU: their memory
  *   consumer -> producer   demand    whenever it changes: wanted, keyframe please, settings
  *

@@ -79,7 +79,7 @@ struct ring_slot {
 #define RING_LEASE_REVOKED 0x80u
 
 struct ring_leases {
-    _Atomic uint32_t waiting; /* 1: write my eventfd after the next publish */
+    _Atomic uint32_t waiting; /* 1: write my pipe after the next publish */
     uint8_t pad0[60];
     _Atomic uint64_t words[RING_CONSUMER_LEASES_MAX];
     /* What the consumer says of itself, for `ring_inspect`; nothing depends on it. */

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -167,10 +166,9 @@ static bool take_welcome(struct link *link)
 
 static void check_attached(struct link *link)
 {
-    eventfd_t wakes;
     char unexpected;
 
-    eventfd_read(link->attachment->wake_fd, &wakes);
+    attachment_hush(link->attachment);
     ssize_t got = recv(link->socket_fd, &unexpected, 1, MSG_DONTWAIT);
     if (got >= 0 || (errno != EAGAIN && errno != EINTR))
         detach(link, RING_DETACHED, "the producer is gone");

@@ -5,7 +5,8 @@
  *
  * The producer owns the memory (a sealed memfd) and a unix socket <dir>/<stream>.<kind>. A
  * consumer connects and receives a read-only view of the frames, a lease page of its own, and an
- * eventfd. Hang-up of that socket tells each side at once that the other is gone.
+ * end of a pipe that wakes it. Hang-up of that socket tells each side at once that the other is
+ * gone.
  *
  * A producer in nine lines:
  *
@@ -182,7 +183,7 @@ int ring_loan(struct ring_producer *producer, struct ring_loan *ret_loan);
  * or -ESTALE in a child after fork(2), whose parent still has the loan.
  * The payload must be complete: synchronize the stream that writes it, on a cuda ring and on a
  * pinned one alike.
- * Cost: no system call unless a consumer sleeps (one eventfd write each).
+ * Cost: no system call unless a consumer sleeps (one write to a pipe each).
  */
 int64_t ring_publish(struct ring_producer *producer, const struct ring_loan *loan,
                      const struct ring_frame *frame);

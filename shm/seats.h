@@ -20,7 +20,8 @@
 struct seat {
     struct ring_leases *leases; /* mapped; the consumer writes here what it likes */
     unsigned lease_count;       /* agreed; our own memory */
-    int wake_fd;
+    int wake_fd;                /* a byte in here wakes the consumer; never blocks us */
+    int wake_read_fd; /* the consumer's end; ours is open so that a write finds a reader */
     /* For seats_revoke, the door thread's. */
     uint64_t seen_words[RING_CONSUMER_LEASES_MAX];
     int64_t seen_ns[RING_CONSUMER_LEASES_MAX];
@@ -39,7 +40,9 @@ struct seats {
 
 /*
  * Makes the two pages' worth of things that a consumer gets: its lease page, whose descriptor
- * goes to *ret_lease_fd and the caller, and its eventfd. Errors: -ENOMEM, -EMFILE, what
+ * goes to *ret_lease_fd and the caller, and the end of a pipe that
+ * wakes it. A pipe, because its two ends have flags of their own: whatever the consumer does to
+ * its end, a write to ours does not block. Errors: -ENOMEM, -EMFILE, what
  * memfd_create and mmap said.
  */
 int seat_create(unsigned lease_count, struct seat **ret_seat, int *ret_lease_fd);

@@ -173,6 +173,82 @@ static int use_the_parents_ring(struct ring_consumer *consumer)
     return 0;
 }
 
+#define DESCRIPTORS 256
+
+static const char *descriptor_path(int fd)
+{
+    static char path[64];
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return path;
+}
+
+/* Fills what can be written to, and has it block whoever writes more. */
+static int fill(int fd)
+{
+    static const char bytes[4096];
+    const uint64_t most = UINT64_MAX - 1;
+    char target[64];
+    ssize_t length = readlink(descriptor_path(fd), target, sizeof(target) - 1);
+
+    target[length > 0 ? length : 0] = '\0';
+    if (strncmp(target, "pipe:", 5) == 0) {
+        fd = open(descriptor_path(fd), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        while (write(fd, bytes, sizeof(bytes)) > 0)
+            continue;
+    } else if (strcmp(target, "anon_inode:[eventfd]") == 0) {
+        while (write(fd, &most, sizeof(most)) > 0)
+            continue;
+    } else {
+        return 0;
+    }
+    return fcntl(fd, F_SETFL, 0) == 0;
+}
+
+/* Falls asleep as a consumer; then does its worst to all descriptors that this brought it. */
+static int sleep_badly(void)
+{
+    bool inherited[DESCRIPTORS];
+    struct ring_view view;
+    int filled = 0;
+
+    for (int fd = 0; fd < DESCRIPTORS; fd++)
+        inherited[fd] = fcntl(fd, F_GETFD) >= 0;
+    if (ring_acquire(attached_consumer(1), RING_LATEST, &view) != -EAGAIN)
+        return 1;
+    for (int fd = 0; fd < DESCRIPTORS; fd++)
+        filled += inherited[fd] ? 0 : fill(fd);
+    return filled > 0 ? 0 : 2;
+}
+
+START_TEST(a_consumer_that_fills_what_wakes_it_blocks_nobody)
+{
+    int told[2];
+    char byte = -1;
+    int status;
+
+    ck_assert_int_eq(pipe2(told, O_CLOEXEC), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        byte = (char)sleep_badly();
+        if (write(told[1], &byte, 1) == 1)
+            pause();
+        _exit(1);
+    }
+    ck_assert_int_gt(child, 1);
+    ck_assert_int_eq(read(told[0], &byte, 1), 1);
+    ck_assert_int_eq(byte, 0);
+    alarm(5); /* ends this test, should a call below block */
+    for (unsigned i = 1; i <= 100; i++)
+        publish((uint8_t)i, 0);
+    alarm(0);
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    close(told[0]);
+    close(told[1]);
+}
+END_TEST
+
 START_TEST(a_forked_child_cannot_disturb_its_parents_rings)
 {
     struct ring_consumer *consumer = attached_consumer(1);
@@ -400,6 +476,7 @@ int main(void)
     tcase_add_test(cases, a_killed_consumers_leases_come_back);
     tcase_add_test(cases, a_pin_that_is_too_old_is_revoked_and_its_holder_learns_it);
     tcase_add_test(cases, an_inquiry_tells_of_the_ring_and_its_consumers_and_takes_no_lease);
+    tcase_add_test(cases, a_consumer_that_fills_what_wakes_it_blocks_nobody);
     tcase_add_test(cases, a_forked_child_cannot_disturb_its_parents_rings);
     tcase_add_test(cases, a_child_that_lives_on_does_not_hide_its_parents_death);
     tcase_add_test(cases, a_consumer_cannot_write_resize_or_unseal_the_frames);
