@@ -123,3 +123,8 @@ void convert_weave_chroma(const struct i420 *from, uint8_t *into, int into_strid
     MergeUVPlane(from->planes[1], from->strides_bytes[1], from->planes[2], from->strides_bytes[2],
                  into, into_stride_bytes, (int)from->width / 2, (int)from->height / 2);
 }
+
+void convert_split_pairs(const uint8_t *from, uint32_t pairs, uint8_t *into_cb, uint8_t *into_cr)
+{
+    SplitUVPlane(from, 0, into_cb, 0, into_cr, 0, (int)pairs, 1);
+}

@@ -41,4 +41,7 @@ void convert_scale(const struct i420 *from, const struct i420 *into);
 /* Weaves planes of Cb and Cr into one of pairs, as NV12 has it. */
 void convert_weave_chroma(const struct i420 *from, uint8_t *into, int into_stride_bytes);
 
+/* Takes a row of NV12's pairs apart. */
+void convert_split_pairs(const uint8_t *from, uint32_t pairs, uint8_t *into_cb, uint8_t *into_cr);
+
 #endif

@@ -15,11 +15,13 @@
 #include <errno.h>
 #include <stdio.h> /* jpeglib.h needs FILE */
 #include <stdlib.h>
+#include <string.h>
 
 #include <jpeglib.h>
 #include <setjmp.h>
 
 #include "base/log.h"
+#include "encoder/convert.h"
 #include "proto/pixel.h"
 
 #define ROWS_PER_CALL 16 /* one row of 4:2:0 blocks */
@@ -176,11 +178,16 @@ static void split_chroma_row(const struct jpeg_serial *codec, uint32_t y, uint8_
     const uint8_t *from = picture->chroma_top + (ptrdiff_t)y * picture->chroma_stride_bytes;
     uint32_t pairs = codec->width / 2; /* the stride may end before an odd width's last pair */
 
-    for (uint32_t x = 0; x < codec->scratch_stride / 2; x++) {
-        const uint8_t *pair = from + (size_t)2 * (x < pairs ? x : pairs - 1);
-        into_cb[x] = picture->limited_range ? codec->full_chroma[pair[0]] : pair[0];
-        into_cr[x] = picture->limited_range ? codec->full_chroma[pair[1]] : pair[1];
+    convert_split_pairs(from, pairs, into_cb, into_cr);
+    if (picture->limited_range) {
+        for (uint32_t x = 0; x < pairs; x++) {
+            into_cb[x] = codec->full_chroma[into_cb[x]];
+            into_cr[x] = codec->full_chroma[into_cr[x]];
+        }
     }
+    /* Whole blocks: beyond the picture its last column is repeated. */
+    memset(into_cb + pairs, into_cb[pairs - 1], codec->scratch_stride / 2 - pairs);
+    memset(into_cr + pairs, into_cr[pairs - 1], codec->scratch_stride / 2 - pairs);
 }
 
 /* libjpeg takes whole rows of blocks: below the picture its last rows are repeated. */
