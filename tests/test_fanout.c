@@ -3,6 +3,7 @@
  * daemon/fanout.h and client.h: who gets which frame. The sockets are stand-ins: this file
  * defines what ws.h declares, so the linker leaves libwebsockets' side out.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,8 @@ struct ws_peer {
         uint8_t type;
         uint64_t frame_seq; /* VIDEO, FRAME_INFO */
         unsigned missed;    /* FRAME_INFO */
+        unsigned stream;    /* FRAME_INFO, METADATA */
+        size_t bytes;       /* of the message */
         char subject[64];   /* TELEMETRY */
     } sent[SENT_MAX];
 };
@@ -37,6 +40,7 @@ struct ws_peer {
 static struct ws_peer peers[PEERS];
 static struct counters counters;
 static struct fanout *fanout;
+static struct audience second; /* of stream 2 */
 static uint8_t packet_bytes[VIDEO_PAYLOAD_OFFSET + 1000];
 
 /* Reads the length of the WebSocket frame's header. */
@@ -49,6 +53,7 @@ int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes)
 {
     const uint8_t *message = frame + header_bytes(frame);
     size_t message_bytes = frame_bytes - header_bytes(frame);
+    size_t first_bytes = frame[1] < 126 ? frame[1] : ((size_t)frame[2] << 8 | frame[3]);
     struct frame_info info;
     struct telemetry telemetry;
     struct video_header header;
@@ -61,10 +66,14 @@ int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes)
         peer->text_bytes += frame_bytes;
         return 0;
     }
-    ck_assert_uint_eq(frame[0], 0x82);
+    if (frame[1] != 127 && first_bytes < message_bytes) { /* two messages in one piece */
+        ck_assert_int_eq(ws_peer_send(peer, frame, header_bytes(frame) + first_bytes), 0);
+        return ws_peer_send(peer, message + first_bytes, message_bytes - first_bytes);
+    }
     ck_assert_uint_lt(peer->sent_count, SENT_MAX);
     size_t at = peer->sent_count++;
     peer->sent[at].type = message[0];
+    peer->sent[at].bytes = message_bytes;
     if (message[0] == VIDEO_MESSAGE_TYPE) {
         video_header_decode(message + 1, &header);
         peer->sent[at].frame_seq = header.frame_seq;
@@ -72,6 +81,9 @@ int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes)
         ck_assert_int_eq(frame_info_decode(message, message_bytes, &info), 0);
         peer->sent[at].frame_seq = info.frame_seq;
         peer->sent[at].missed = info.missed;
+        peer->sent[at].stream = info.stream;
+    } else if (message[0] == METADATA_MESSAGE_TYPE) {
+        peer->sent[at].stream = message[4];
     } else if (message[0] == TELEMETRY_MESSAGE_TYPE) {
         ck_assert_int_eq(telemetry_decode(message, message_bytes, &telemetry), 0);
         memcpy(peer->sent[at].subject, telemetry.subject, telemetry.subject_bytes);
@@ -103,6 +115,7 @@ static void set_up(void)
     memset(peers, 0, sizeof(peers));
     memset(&counters, 0, sizeof(counters));
     ck_assert_int_eq(fanout_create(&config, &fanout), 0);
+    audience_init(&second, 2, &counters);
 }
 
 static struct client *join(size_t peer, bool v2)
@@ -121,7 +134,7 @@ static struct client *join_ready(size_t peer, bool v2)
     return client;
 }
 
-static bool send_lossy(uint64_t seq, enum video_codec codec, bool keyframe, uint64_t lost)
+static struct packet make_packet(uint64_t seq, enum video_codec codec, bool keyframe)
 {
     const struct video_header header = {
         .frame_seq = seq,
@@ -129,10 +142,18 @@ static bool send_lossy(uint64_t seq, enum video_codec codec, bool keyframe, uint
         .flags = keyframe ? VIDEO_FLAG_KEYFRAME : 0,
         .codec = (uint16_t)codec,
     };
-    struct packet packet = {.keyframe = keyframe || codec == VIDEO_CODEC_JPEG, .lost = lost};
+    struct packet packet = {.keyframe = keyframe || codec == VIDEO_CODEC_JPEG};
 
     video_packet_finish(packet_bytes, &header);
     ck_assert_int_eq(video_packet_parse(packet_bytes, sizeof(packet_bytes), &packet.video), 0);
+    return packet;
+}
+
+static bool send_lossy(uint64_t seq, enum video_codec codec, bool keyframe, uint64_t lost)
+{
+    struct packet packet = make_packet(seq, codec, keyframe);
+
+    packet.lost = lost;
     return fanout_packet(fanout, &packet, (int64_t)seq);
 }
 
@@ -482,6 +503,196 @@ START_TEST(a_codec_is_needed_when_all_need_the_same)
 }
 END_TEST
 
+/* A frame of the second stream, at this time. */
+static void send_second(uint64_t seq, enum video_codec codec, bool keyframe, int64_t now_ns)
+{
+    struct packet packet = make_packet(seq, codec, keyframe);
+
+    audience_packet(&second, &packet, now_ns);
+}
+
+static struct subscription *subscribe(struct client *client)
+{
+    struct subscription *subscription;
+
+    ck_assert_int_eq(audience_join(&second, client, 2, &subscription), 0);
+    return subscription;
+}
+
+START_TEST(two_streams_on_one_socket_keep_their_own_step)
+{
+    struct client *client = join_ready(0, true);
+    const struct subscription *subscription = subscribe(client);
+
+    send(1, VIDEO_CODEC_H264, true);
+    send_second(70, VIDEO_CODEC_H264, false, 1);
+    send_second(71, VIDEO_CODEC_H264, true, 2);
+    send(2, VIDEO_CODEC_H264, false);
+    ASSERT_FRAMES(0, 1, 71, 2);
+    ck_assert_uint_eq(peers[0].sent[0].stream, 0);
+    ck_assert_uint_eq(peers[0].sent[2].stream, 2);
+    ck_assert_uint_eq(peers[0].sent[2].missed, 1);
+    ck_assert_uint_eq(peers[0].sent[4].missed, 0);
+    ck_assert_uint_eq(subscription->frames, 1);
+    struct client_totals totals;
+    client_totals(client, &totals);
+    ck_assert_uint_eq(totals.frames, 3);
+    ck_assert_uint_eq(totals.frame_bytes, 3000);
+    ck_assert_uint_eq(totals.missed, 1);
+    ck_assert(totals.in_step);
+}
+END_TEST
+
+/* The socket takes one frame in each period, whichever is offered first. */
+START_TEST(streams_that_share_a_slow_socket_take_turns)
+{
+    struct client *client = join_ready(0, true);
+    const struct subscription *other = subscribe(client);
+    const struct subscription *first = client_subscription(client, 0);
+
+    for (int64_t period = 1; period <= 100; period++) {
+        int64_t now_ns = period * 33 * NS_PER_MS;
+        struct packet packet = make_packet((uint64_t)period, VIDEO_CODEC_JPEG, true);
+        peers[0].busy = false;
+        peers[0].busy_after = 2;
+        fanout_packet(fanout, &packet, now_ns);
+        send_second((uint64_t)period, VIDEO_CODEC_JPEG, true, now_ns + 1);
+    }
+    ck_assert_uint_ge(first->frames, 48);
+    ck_assert_uint_ge(other->frames, 48);
+}
+END_TEST
+
+START_TEST(a_stream_in_step_gives_way_only_to_one_that_starves)
+{
+    struct client *client = join_ready(0, true);
+    const struct subscription *other = subscribe(client);
+    const struct subscription *first = client_subscription(client, 0);
+
+    for (int64_t period = 1; period <= 100; period++) {
+        int64_t now_ns = period * 33 * NS_PER_MS;
+        struct packet packet = make_packet((uint64_t)period, VIDEO_CODEC_H264, period % 40 == 1);
+        peers[0].busy = false;
+        peers[0].busy_after = 2;
+        fanout_packet(fanout, &packet, now_ns);
+        send_second((uint64_t)period, VIDEO_CODEC_JPEG, true, now_ns + 1);
+    }
+    ck_assert_uint_ge(first->frames, 40);
+    ck_assert_uint_ge(other->frames, 15);
+}
+END_TEST
+
+START_TEST(a_stream_that_went_silent_holds_nobody_up)
+{
+    struct client *client = join_ready(0, true);
+
+    subscribe(client);
+    send(1, VIDEO_CODEC_JPEG, true);
+    peers[0].busy = true;
+    send_second(1, VIDEO_CODEC_JPEG, true, 2);
+    peers[0].busy = false;
+    send(3, VIDEO_CODEC_JPEG, true); /* the other's turn, which does not come */
+    struct packet packet = make_packet(4, VIDEO_CODEC_JPEG, true);
+    fanout_packet(fanout, &packet, 3 + 100 * NS_PER_MS);
+    ASSERT_FRAMES(0, 1, 4);
+}
+END_TEST
+
+START_TEST(a_pause_ends_with_a_keyframe)
+{
+    struct client *client = join_ready(0, true);
+    struct subscription *subscription = client_subscription(client, 0);
+
+    send(1, VIDEO_CODEC_H264, true);
+    subscription_pause(subscription, true, 1);
+    ck_assert_uint_eq(audience_watchers(fanout_audience(fanout)), 0);
+    send_lossy(4, VIDEO_CODEC_H264, true, 2);
+    ck_assert_int_eq(audience_waiting_ns(fanout_audience(fanout), 100), 0);
+    subscription_pause(subscription, false, 5);
+    ck_assert_int_eq(audience_waiting_ns(fanout_audience(fanout), 100), 95);
+    send(5, VIDEO_CODEC_H264, false);
+    send(6, VIDEO_CODEC_H264, true);
+    ASSERT_FRAMES(0, 1, 6);
+    ck_assert_uint_eq(peers[0].sent[2].missed, 1); /* only the one that came after it */
+}
+END_TEST
+
+START_TEST(metadata_goes_before_the_frame_to_who_asked)
+{
+    struct client *asks = join_ready(0, true);
+    static uint8_t user[RING_USER_BYTES];
+
+    join_ready(1, true);
+    client_subscription(asks, 0)->metadata = true;
+    for (unsigned user_bytes = 0; user_bytes <= RING_USER_BYTES;
+         user_bytes += RING_USER_BYTES / 2) {
+        struct packet packet = make_packet(1 + user_bytes, VIDEO_CODEC_JPEG, true);
+        packet.ring_view.user = user;
+        packet.ring_view.frame.user_bytes = user_bytes;
+        fanout_packet(fanout, &packet, 1);
+    }
+    ck_assert_uint_eq(peers[0].sent_count, 2 + 3 + 3);
+    ck_assert_uint_eq(peers[0].sent[2].type, METADATA_MESSAGE_TYPE);
+    ck_assert_uint_eq(peers[0].sent[2].bytes, METADATA_HEADER_BYTES + RING_USER_BYTES / 2);
+    ck_assert_uint_eq(peers[0].sent[3].type, FRAME_INFO_MESSAGE_TYPE);
+    ck_assert_uint_eq(peers[0].sent[5].bytes, METADATA_HEADER_BYTES + RING_USER_BYTES);
+    ck_assert_uint_eq(peers[1].sent_count, 6);
+}
+END_TEST
+
+START_TEST(subscriptions_are_bounded_and_once_each)
+{
+    static struct audience audiences[CLIENT_SUBSCRIPTIONS_MAX];
+    struct client *client = join_ready(0, true);
+
+    ck_assert_int_eq(audience_join(fanout_audience(fanout), client, 1, NULL), -EEXIST);
+    for (uint16_t i = 0; i + 1 < CLIENT_SUBSCRIPTIONS_MAX; i++) {
+        audience_init(&audiences[i], 10 + i, &counters);
+        ck_assert_int_eq(audience_join(&audiences[i], client, 1, NULL), 0);
+    }
+    ck_assert_int_eq(audience_join(&second, client, 1, NULL), -EMFILE);
+    audience_leave(client_subscription(client, 12));
+    ck_assert_ptr_null(client_subscription(client, 12));
+    ck_assert_ptr_nonnull(client_subscription(client, 13));
+    subscribe(client);
+    fanout_leave(fanout, client);
+    ck_assert_uint_eq(second.count, 0);
+    ck_assert_uint_eq(audiences[0].count, 0);
+}
+END_TEST
+
+START_TEST(a_client_may_watch_nothing_of_the_default_stream)
+{
+    struct client *client = fanout_join_audience(fanout, &peers[0], CLIENT_V2, NULL, 1);
+
+    ck_assert_ptr_nonnull(client);
+    ck_assert_uint_eq(fanout_clients(fanout), 1);
+    ck_assert_uint_eq(fanout_watchers(fanout), 0);
+    ck_assert_uint_eq(fanout_tick(fanout, 1 + DELAY_NS), 0); /* needs no keyframe */
+    ck_assert(client->ready);
+    send(1, VIDEO_CODEC_JPEG, true);
+    ck_assert_uint_eq(peers[0].sent_count, 0);
+    fanout_telemetry(fanout, "telemetry.x", "{}", 2);
+    ck_assert_uint_eq(peers[0].sent_count, 1);
+}
+END_TEST
+
+START_TEST(nothing_new_is_sent_to_who_is_told_goodbye)
+{
+    struct client *client = join_ready(0, false);
+
+    join(1, false);
+    fanout_quiet(fanout);
+    send(1, VIDEO_CODEC_JPEG, true);
+    fanout_telemetry(fanout, "telemetry.x", "{}", 2);
+    fanout_drained(fanout, client);
+    fanout_tick(fanout, 10 * DELAY_NS);
+    send(2, VIDEO_CODEC_JPEG, true);
+    ck_assert_uint_eq(peers[0].sent_count, 0);
+    ck_assert_uint_eq(peers[1].sent_count, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("fanout");
@@ -509,6 +720,15 @@ int main(void)
     tcase_add_test(tcase, http_clients_without_a_frame_get_an_error_in_time);
     tcase_add_test(tcase, http_clients_get_no_telemetry);
     tcase_add_test(tcase, a_codec_is_needed_when_all_need_the_same);
+    tcase_add_test(tcase, two_streams_on_one_socket_keep_their_own_step);
+    tcase_add_test(tcase, streams_that_share_a_slow_socket_take_turns);
+    tcase_add_test(tcase, a_stream_in_step_gives_way_only_to_one_that_starves);
+    tcase_add_test(tcase, a_stream_that_went_silent_holds_nobody_up);
+    tcase_add_test(tcase, a_pause_ends_with_a_keyframe);
+    tcase_add_test(tcase, metadata_goes_before_the_frame_to_who_asked);
+    tcase_add_test(tcase, subscriptions_are_bounded_and_once_each);
+    tcase_add_test(tcase, a_client_may_watch_nothing_of_the_default_stream);
+    tcase_add_test(tcase, nothing_new_is_sent_to_who_is_told_goodbye);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
