@@ -15,7 +15,7 @@
 #define HAL_METRICS_SUBJECT "telemetry.hal.loop"
 #define HAL_METRICS_BYTES_MAX 8192
 #define HAL_METRICS_ROBOTS 8
-#define HAL_METRICS_BOUNDS 16
+#define HAL_METRICS_BOUNDS 32
 #define HAL_METRICS_NS_MAX INT64_C(5000000000) /* silent for longer: it is left out */
 #define HAL_METRICS_NAME_BYTES 32
 

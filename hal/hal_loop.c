@@ -224,22 +224,34 @@ static int64_t observe(struct hal_loop *loop, const struct sense *sense,
 }
 
 /*
- * Where the robot's states come with our own rhythm, the next one is near: it is waited for, so
- * that this period answers it and not the one before. The schedule then moves to where they come.
+ * Whether the robot's next state is due within a moment, or should have come already. A mode that
+ * the joints were not told yet is told at once.
+ */
+static bool is_near(const struct hal_loop *loop, const struct sense *sense)
+{
+    int64_t left_ns = sense->state_ns + sense->interval_ns - clock_now_ns();
+
+    return sense->state_ns != 0 && sense->interval_ns != 0 && sense->mode == loop->mode &&
+           left_ns < 2 * SCHEDULE_BEFORE_NS && left_ns > -loop->config.period_ns;
+}
+
+/*
+ * The robot's states come just after a period begins, for the schedule moves to where they do: the
+ * next one is waited for, so that this period answers it and not the one before.
  */
 static void look(struct hal_loop *loop, struct sense *ret_sense)
 {
     int64_t until_ns = loop->schedule.due_ns + loop->config.period_ns / 2;
-    int waited = 0;
+    bool moved_on = false;
 
     senses_look(loop->senses, clock_now_ns(), ret_sense);
-    while (!ret_sense->moved_on && ret_sense->state_ns != 0 && ret_sense->mode == GATE_ARMED &&
-           waited == 0) {
-        waited = senses_wait(loop->senses, until_ns);
+    while (is_near(loop, ret_sense) && senses_wait(loop->senses, until_ns) == 0) {
+        moved_on = moved_on || ret_sense->moved_on;
         senses_look(loop->senses, clock_now_ns(), ret_sense);
     }
     if (ret_sense->moved_on)
-        schedule_follow(&loop->schedule, ret_sense->state_ns);
+        schedule_follow(&loop->schedule, ret_sense->state_ns, ret_sense->interval_ns);
+    ret_sense->moved_on = ret_sense->moved_on || moved_on;
 }
 
 static void run_period(struct hal_loop *loop, struct period_result *result)

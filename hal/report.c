@@ -25,8 +25,10 @@ static const struct {
     {"step", offsetof(struct stats_values, step)},
 };
 
-static const int64_t bounds_us[] = {10,   25,   50,    100,   250,   500,   1000,
-                                    2500, 5000, 10000, 25000, 50000, 100000};
+/* The rates in use, 1000 to 100 Hz, lie in the middle of a bucket. */
+static const int64_t bounds_us[] = {10,   15,    25,    40,    60,    100,   150,   250,
+                                    400,  600,   900,   1100,  1500,  2500,  4000,  6000,
+                                    9000, 11000, 15000, 25000, 40000, 60000, 100000};
 
 /* What is written so far, and the room for it. */
 struct text {

@@ -30,7 +30,7 @@
 #define HAL_REPORT_SUBJECT "telemetry.hal.stats"
 #define HAL_REPORT_BYTES 1536
 #define HAL_LOOP_SUBJECT "telemetry.hal.loop"
-#define HAL_LOOP_BYTES 4096
+#define HAL_LOOP_BYTES 6144
 
 /* Writes the difference of two readings, NUL-terminated; returns its bytes. */
 size_t hal_report(const char *policy, const struct stats_values *before,

@@ -16,14 +16,20 @@ uint64_t schedule_next(struct schedule *schedule, int64_t now_ns)
     return (uint64_t)skipped;
 }
 
-void schedule_follow(struct schedule *schedule, int64_t state_ns)
+void schedule_follow(struct schedule *schedule, int64_t state_ns, int64_t interval_ns)
 {
     int64_t limit_ns = schedule->period_ns / SCHEDULE_SHIFT_PARTS;
-    int64_t error_ns = (state_ns - SCHEDULE_BEFORE_NS - schedule->due_ns) % schedule->period_ns;
+    int64_t cycle_ns = interval_ns < schedule->period_ns ? interval_ns : schedule->period_ns;
 
-    /* One that came late in the period before was rather late for that than early for this one. */
-    if (error_ns < -schedule->period_ns / 2)
-        error_ns += schedule->period_ns;
+    if (cycle_ns <= 0)
+        return;
+    int64_t error_ns = (state_ns - SCHEDULE_BEFORE_NS - schedule->due_ns) % cycle_ns;
+
+    /* To the nearest state: one that came long before is followed by another soon. */
+    if (error_ns < -cycle_ns / 2)
+        error_ns += cycle_ns;
+    if (error_ns > cycle_ns / 2)
+        error_ns -= cycle_ns;
     int64_t shift_ns = error_ns / SCHEDULE_SMOOTHING;
 
     if (shift_ns > limit_ns)

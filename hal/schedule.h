@@ -27,7 +27,10 @@ void schedule_init(struct schedule *schedule, int64_t period_ns, int64_t now_ns)
 /* Goes on to the next period that is not over; returns how many were skipped. */
 uint64_t schedule_next(struct schedule *schedule, int64_t now_ns);
 
-/* A state that was published at state_ns is answered in the current period. */
-void schedule_follow(struct schedule *schedule, int64_t state_ns);
+/*
+ * The current period answers a state that was published at state_ns; they come every interval_ns
+ * (0: unknown, then nothing is done).
+ */
+void schedule_follow(struct schedule *schedule, int64_t state_ns, int64_t interval_ns);
 
 #endif

@@ -17,12 +17,16 @@
 #include "proto/gate_state.h"
 #include "shm/ring.h"
 
+#define INTERVAL_SMOOTHING 8
+
 struct senses {
     struct ring_consumer *states;
     struct ring_consumer *gates;
     struct robot_state state; /* the newest good one */
     int64_t state_ns;         /* 0: none yet */
+    int64_t interval_ns;      /* smoothed; 0: unknown */
     uint64_t epoch;
+    uint64_t seq; /* of its ring */
     bool moved_on;
     struct gate_state gate; /* likewise; magic 0: never seen */
 };
@@ -93,6 +97,22 @@ static bool take(struct ring_consumer *ring, void *copy, size_t bytes, struct ri
     return whole;
 }
 
+static void measure_interval(struct senses *senses, const struct ring_view *view)
+{
+    int64_t state_ns = view->frame.stamp_ns[RING_STAGE_PUBLISHED];
+    bool follows = senses->state_ns != 0 && view->epoch == senses->epoch &&
+                   view->frame.seq > senses->seq && state_ns > senses->state_ns;
+
+    if (!follows) {
+        senses->interval_ns = 0;
+        return;
+    }
+    int64_t sample_ns = (state_ns - senses->state_ns) / (int64_t)(view->frame.seq - senses->seq);
+    if (senses->interval_ns == 0 || sample_ns > 2 * senses->interval_ns)
+        senses->interval_ns = sample_ns;
+    senses->interval_ns += (sample_ns - senses->interval_ns) / INTERVAL_SMOOTHING;
+}
+
 static void take_state(struct senses *senses)
 {
     struct robot_state state;
@@ -103,7 +123,9 @@ static void take_state(struct senses *senses)
         return;
     senses->moved_on =
         senses->state_ns == 0 || state.step != senses->state.step || view.epoch != senses->epoch;
+    measure_interval(senses, &view);
     senses->epoch = view.epoch;
+    senses->seq = view.frame.seq;
     senses->state_ns = view.frame.stamp_ns[RING_STAGE_PUBLISHED];
     senses->state = state;
 }
@@ -157,6 +179,7 @@ void senses_look(struct senses *senses, int64_t now_ns, struct sense *ret_sense)
                                            : "by the robot's safety layer";
     *ret_sense = (struct sense){.state = senses->state,
                                 .state_ns = fresh ? senses->state_ns : 0,
+                                .interval_ns = senses->interval_ns,
                                 .moved_on = fresh && senses->moved_on,
                                 .mode = mode,
                                 .why = why};

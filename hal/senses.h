@@ -26,6 +26,7 @@ struct senses;
 struct sense {
     struct robot_state state;
     int64_t state_ns;    /* when it was published, CLOCK_MONOTONIC; 0: there is none */
+    int64_t interval_ns; /* how often states are published; 0: unknown */
     bool moved_on;       /* it is of another instant than the last one */
     enum gate_mode mode; /* what to obey */
     const char *why;     /* who says so, for the log; a string constant */
