@@ -30,6 +30,7 @@
 struct stamp {
     uint64_t epoch;
     int64_t sent_ns;
+    bool lasts;
 };
 
 static bool link_is_up(uint32_t link)
@@ -202,7 +203,7 @@ static void bus_free(struct bus *bus)
     free(bus->name);
     free(bus->shown_url);
     free(bus->url);
-    pthread_mutex_destroy(&bus->refused_lock);
+    pthread_mutex_destroy(&bus->told_lock);
     free(bus);
 }
 
@@ -219,7 +220,7 @@ int bus_open(const struct bus_config *config, struct bus **ret_bus)
     bus->driver = driver;
     bus->quit_fd = -1;
     bus->inbox_fd = -1;
-    pthread_mutex_init(&bus->refused_lock, NULL);
+    pthread_mutex_init(&bus->told_lock, NULL);
     result = copy_config(bus, config);
     if (result == 0)
         result = create_mailboxes(bus, config->mailbox_bytes);
@@ -250,7 +251,11 @@ void bus_close(struct bus *bus)
 /* Puts the message into a mailbox, its subject behind its stamp. Errors: as mailbox_post. */
 static int post(struct mailbox *mailbox, uint32_t tag, const struct bus_message *message)
 {
-    struct stamp stamp = {.epoch = message->epoch, .sent_ns = message->sent_ns};
+    struct stamp stamp = {
+        .epoch = message->epoch,
+        .sent_ns = message->sent_ns,
+        .lasts = message->lasts,
+    };
     char head[sizeof(stamp) + BUS_SUBJECT_BYTES_MAX];
     size_t subject_bytes = strlen(message->subject);
 
@@ -308,6 +313,7 @@ static void message_of_mail(const struct mailbox_message *mail, struct bus_messa
         .payload_bytes = mail->body_bytes,
         .epoch = stamp.epoch,
         .sent_ns = stamp.sent_ns,
+        .lasts = stamp.lasts,
     };
 }
 
@@ -372,6 +378,7 @@ void bus_link_up(struct bus *bus, enum bus_lane lane)
     if (link_is_up(link))
         return;
     atomic_store_explicit(&bus->link[lane], link + 1, memory_order_relaxed);
+    bus_note_trouble(bus, "");
     if (link > 0)
         atomic_fetch_add_explicit(&bus->reconnects[lane], 1, memory_order_relaxed);
     log_info("bus %s%s: connected", bus->shown_url, lane_suffix(lane));
@@ -384,6 +391,7 @@ void bus_link_down(struct bus *bus, enum bus_lane lane, const char *why)
     if (!link_is_up(link))
         return;
     atomic_store_explicit(&bus->link[lane], link + 1, memory_order_relaxed);
+    bus_note_trouble(bus, why);
     log_info("bus %s%s: %s", bus->shown_url, lane_suffix(lane), why);
 }
 
@@ -393,7 +401,7 @@ int bus_next_out(struct bus *bus, enum bus_lane lane, struct bus_message *ret_me
 
     while (mailbox_take(bus->outbox[lane], &mail) == 0) {
         message_of_mail(&mail, ret_message);
-        bool ended = lane == BUS_LANE_NORMAL && ret_message->epoch > 0 &&
+        bool ended = lane == BUS_LANE_NORMAL && ret_message->epoch > 0 && !ret_message->lasts &&
                      ret_message->epoch < atomic_load_explicit(&bus->epoch, memory_order_relaxed);
         if (mail.tag == atomic_load_explicit(&bus->link[lane], memory_order_relaxed) && !ended)
             return 0;
@@ -437,6 +445,20 @@ void bus_slow(struct bus *bus, uint64_t lost)
                 bus->shown_url, bus->name);
 }
 
+void bus_note_trouble(struct bus *bus, const char *why)
+{
+    pthread_mutex_lock(&bus->told_lock);
+    snprintf(bus->trouble, sizeof(bus->trouble), "%s", why);
+    pthread_mutex_unlock(&bus->told_lock);
+}
+
+void bus_trouble(struct bus *bus, char *ret_text, size_t text_bytes)
+{
+    pthread_mutex_lock(&bus->told_lock);
+    snprintf(ret_text, text_bytes, "%s", bus->trouble);
+    pthread_mutex_unlock(&bus->told_lock);
+}
+
 uint32_t bus_hash(const char *text)
 {
     uint32_t hash = 2166136261u; /* FNV-1a */
@@ -451,7 +473,7 @@ static bool note_refusal(struct bus *bus, uint32_t hash)
 {
     bool fresh = false;
 
-    pthread_mutex_lock(&bus->refused_lock);
+    pthread_mutex_lock(&bus->told_lock);
     for (unsigned i = 0; i < BUS_REFUSALS_TOLD && bus->refused_told[i] != hash; i++) {
         fresh = bus->refused_told[i] == 0;
         if (fresh) {
@@ -459,7 +481,7 @@ static bool note_refusal(struct bus *bus, uint32_t hash)
             break;
         }
     }
-    pthread_mutex_unlock(&bus->refused_lock);
+    pthread_mutex_unlock(&bus->told_lock);
     return fresh;
 }
 

@@ -85,6 +85,7 @@ struct bus_message {
     const char *payload; /* payload_bytes bytes, then a NUL that is not counted */
     size_t payload_bytes;
     uint64_t epoch;  /* 0: of none; or its sender is no simcast program */
+    bool lasts;      /* is sent even when its epoch has ended. Ignored in what is taken */
     int64_t sent_ns; /* taken, of an epoch: CLOCK_MONOTONIC when it was published. 0: on another
                       * machine, so that nobody can tell. Ignored by bus_publish */
 };
@@ -113,7 +114,10 @@ void bus_close(struct bus *bus);
  */
 int bus_publish(struct bus *bus, enum bus_lane lane, const struct bus_message *message);
 
-/* Normal messages of epochs before this one that still wait to be sent are dropped. */
+/*
+ * Normal messages of epochs before this one that still wait to be sent are dropped, but for those
+ * that last.
+ */
 void bus_end_epochs(struct bus *bus, uint64_t before);
 
 /* Readable while messages wait; level-triggered. Borrowed: do not read or close it. */
@@ -126,6 +130,8 @@ int bus_fd(const struct bus *bus);
 int bus_take(struct bus *bus, struct bus_message *ret_message);
 
 enum bus_state bus_state(const struct bus *bus);
+/* Why the bus is not connected, for a person; "" while it is, or before the first attempt ended. */
+void bus_trouble(struct bus *bus, char *ret_text, size_t text_bytes);
 void bus_counters(const struct bus *bus, struct bus_counters *ret_counters);
 
 /* Writes the URL without user and password, cut to the buffer: what may be logged. */

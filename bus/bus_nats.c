@@ -416,6 +416,7 @@ static void report_failure(struct lane *lane, unsigned server, natsStatus status
     if (lane->lane != BUS_LANE_NORMAL)
         return;
     nats_access_explain(&lane->access, status, text);
+    bus_note_trouble(lane->bus, text);
     uint32_t hash = bus_hash(text);
     if (*reported == hash)
         return;

@@ -26,6 +26,7 @@
 #define BUS_CLOSE_FLUSH_MS 200
 
 #define BUS_REFUSALS_TOLD 32
+#define BUS_TROUBLE_BYTES 512
 
 /* Index of bus->files. */
 enum bus_file { BUS_FILE_LOGIN, BUS_FILE_CA, BUS_FILE_CERT, BUS_FILE_KEY, BUS_ACCESS_FILES };
@@ -72,7 +73,8 @@ struct bus {
     _Atomic uint64_t refused;
     _Atomic int64_t slow_ns; /* the newest loss; 0: none */
 
-    pthread_mutex_t refused_lock;
+    pthread_mutex_t told_lock; /* of the two below */
+    char trouble[BUS_TROUBLE_BYTES];
     uint32_t refused_told[BUS_REFUSALS_TOLD]; /* hashes, so that one cause is logged once */
 };
 
@@ -100,6 +102,9 @@ void bus_deliver(struct bus *bus, enum bus_lane lane, const struct bus_message *
 /* Any thread. Counts messages that were lost because we take too slowly; logs it once in a while.
  */
 void bus_slow(struct bus *bus, uint64_t lost);
+/* Any thread. Keeps for bus_trouble why there is no connection; "": there is one. */
+void bus_note_trouble(struct bus *bus, const char *why);
+
 /* Tells texts apart; never mind that two may meet. */
 uint32_t bus_hash(const char *text);
 

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who listens on simcastd's port, and whether a browser that comes from elsewhere may decode:
+ * browsers give WebCodecs to pages from https and from their own machine alone.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/doctor_report.h"
+
+#define LISTENING 0x0a /* TCP_LISTEN as /proc/net/tcp has it */
+#define LINE_BYTES 512
+
+enum { LISTENS_HERE = 1, LISTENS_BEYOND = 2 };
+
+/* Only the loopback addresses have these texts there, in the machine's byte order. */
+static bool is_loopback(const char *address)
+{
+    size_t length = strlen(address);
+
+    return (length == 8 && strcmp(address + 6, "7F") == 0) ||
+           strcmp(address, "00000000000000000000000001000000") == 0;
+}
+
+static unsigned listeners(const char *path, uint32_t port)
+{
+    FILE *file = fopen(path, "re");
+    char line[LINE_BYTES];
+    char address[64];
+    unsigned at_port;
+    unsigned state;
+    unsigned found = 0;
+
+    while (file && fgets(line, sizeof(line), file)) {
+        if (sscanf(line, " %*u: %63[0-9A-F]:%x %*[0-9A-F]:%*x %x", address, &at_port, &state) != 3)
+            continue;
+        if (at_port == port && state == LISTENING)
+            found |= is_loopback(address) ? LISTENS_HERE : LISTENS_BEYOND;
+    }
+    if (file)
+        fclose(file);
+    return found;
+}
+
+void doctor_check_page(struct doctor *doctor, bool serves)
+{
+    unsigned found =
+        listeners("/proc/net/tcp", doctor->port) | listeners("/proc/net/tcp6", doctor->port);
+
+    if (!serves && found)
+        doctor_say(doctor, CRITICAL, "port",
+                   "%" PRIu32 " is taken by a program that does not answer as simcastd does over "
+                   "plain http; stop it, or choose another by --listen. (A simcastd with TLS is "
+                   "not asked here.)",
+                   doctor->port);
+    else if (!serves)
+        doctor_say(doctor, FINE, "port", "%" PRIu32 " is free", doctor->port);
+    else if (found & LISTENS_BEYOND)
+        doctor_say(doctor, WARNING, "page",
+                   "plain http on an address that others reach: their browsers decode no H.264 "
+                   "there and show JPEG alone; give simcastd --tls-cert and --tls-key, or use a "
+                   "tunnel to localhost");
+    else
+        doctor_say(doctor, FINE, "page", "on this machine alone, where browsers decode everything");
+}
