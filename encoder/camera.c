@@ -113,6 +113,8 @@ static void log_summary(const struct rendition *rendition)
              " degraded), %" PRIu64 " over the rate, %" PRIu64 " refused, %" PRIu64 " lost",
              name, counts.encoded, counts.keyframes, counts.bytes, counts.degraded,
              counts.over_rate, counts.refused, counts.lost);
+    if (counts.gpu_lost > 0)
+        log_warning("%s: the GPU failed in mid-stream, the processor took over", name);
     if (times->count > 0)
         log_info("%s: encode time: p50 %.2f ms, p99 %.2f ms, longest %.2f ms", name,
                  (double)histogram_percentile_ns(times, 50) / NS_PER_MS,

@@ -63,7 +63,7 @@ struct codec_backend {
     /*
      * On success the caller owns *ret_codec. Errors: -ENODEV this machine lacks the encoder;
      * -EINVAL it refuses the configuration; -ENOMEM. What the library said is in the log at
-     * debug level and in codec_h264_complaint().
+     * debug level and in codec_complaint().
      */
     int (*open)(const struct codec_config *config, struct codec **ret_codec);
 
@@ -96,7 +96,13 @@ extern const struct codec_backend codec_nvenc;
 extern const struct codec_backend codec_nvenc_hevc;
 extern const struct codec_backend codec_nvjpeg;
 
-/* The last error that FFmpeg reported on this thread, "" if none; valid until the next. */
-const char *codec_h264_complaint(void);
+/*
+ * Why a back end failed, last on this thread, in the words of the library behind it; "" if none
+ * said anything. Valid until the next failure.
+ */
+const char *codec_complaint(void);
+
+/* For back ends. An empty one forgets the last. */
+void codec_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

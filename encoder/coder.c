@@ -6,6 +6,22 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "encoder/cuda.h"
+
+/* From so many pixels on, JPEG of host memory is worth the way to the GPU. */
+#define NVJPEG_HOST_PIXELS (1920U * 1080U)
+
+/* The best first, for each codec. */
+static const struct codec_backend *const backends[] = {&codec_nvenc_hevc, &codec_nvenc, &codec_x264,
+                                                       &codec_nvjpeg, &codec_jpeg};
+
+#define HEVC_INDEX 0U
+#define BACKENDS (sizeof(backends) / sizeof(backends[0]))
+
+static bool is_on_gpu(const struct picture *like)
+{
+    return like && like->memory == RING_MEMORY_CUDA;
+}
 
 void coder_close(struct coder *coder)
 {
@@ -14,6 +30,48 @@ void coder_close(struct coder *coder)
     coder->backend = NULL;
     coder->codec = NULL;
     coder->wish = (struct stream_settings){0};
+}
+
+void coder_lost(struct coder *coder)
+{
+    bool on_gpu = coder->backend && coder->backend->takes_cuda;
+
+    if (on_gpu) {
+        coder->gpu_losses++;
+        for (unsigned i = 0; i < BACKENDS; i++)
+            coder->absent |= backends[i]->takes_cuda ? 1u << i : 0;
+        log_error("%s: the GPU failed in %s (%s): the processor takes over with the next picture; "
+                  "to try the GPU again, restart simcast-encoder",
+                  coder->name, coder->backend->name, codec_complaint());
+    }
+    coder_close(coder);
+}
+
+/* Whether a back end writes what is wished, or what may stand in for it. */
+static bool serves(const struct coder *coder, const struct codec_backend *backend)
+{
+    uint32_t wished = coder->wish.codec;
+
+    if (backend->codec == wished)
+        return true;
+    if (wished == VIDEO_CODEC_JPEG)
+        return false;
+    return backend->codec == VIDEO_CODEC_H264 ||
+           (backend->codec == VIDEO_CODEC_JPEG && coder->jpeg_instead);
+}
+
+static bool is_candidate(const struct coder *coder, unsigned index, const struct picture *like)
+{
+    const struct codec_backend *backend = backends[index];
+
+    if ((coder->absent & 1u << index) || !serves(coder, backend))
+        return false;
+    if (is_on_gpu(like)) /* where only the GPU reads them, the choice is of H.264 alone */
+        return backend->takes_cuda &&
+               (coder->choice != CODER_X264 || backend->codec == VIDEO_CODEC_JPEG);
+    if (backend == &codec_nvjpeg && coder->wish.width * coder->wish.height < NVJPEG_HOST_PIXELS)
+        return false;
+    return !backend->takes_cuda || coder->choice != CODER_X264;
 }
 
 static int try_open(struct coder *coder, const struct codec_backend *backend,
@@ -38,21 +96,27 @@ static int try_open(struct coder *coder, const struct codec_backend *backend,
     return 0;
 }
 
-static int open_h264(struct coder *coder, const struct picture *like)
+/* Said once of a GPU's encoder, whose absence is no fault; each time of the processor's. */
+static void tell_unopened(struct coder *coder, unsigned index)
 {
-    if (coder->choice != CODER_X264 && !coder->nvenc_absent) {
-        if (try_open(coder, &codec_nvenc, like) == 0)
-            return 0;
-        coder->nvenc_absent = true;
-        log_info("%s: no NVENC on this machine (%s): H.264 is encoded with libx264", coder->name,
-                 codec_h264_complaint());
+    const struct codec_backend *backend = backends[index];
+
+    if (backend->takes_cuda) {
+        coder->absent |= 1u << index;
+        log_info("%s: no %s on this machine: %s", coder->name, backend->name, codec_complaint());
+    } else {
+        log_error("%s: %s refuses %ux%u with preset \"%s\" (%s): %s", coder->name, backend->name,
+                  coder->wish.width, coder->wish.height, coder->wish.preset, codec_complaint(),
+                  coder->jpeg_instead ? "sending JPEG instead" : "ask for JPEG or another size");
     }
-    if (try_open(coder, &codec_x264, like) == 0)
-        return 0;
-    log_error("%s: libx264 refuses %ux%u with preset \"%s\" (%s): %s", coder->name,
-              coder->wish.width, coder->wish.height, coder->wish.preset, codec_h264_complaint(),
-              coder->jpeg_instead ? "sending JPEG instead" : "ask for JPEG or another size");
-    return coder->jpeg_instead ? try_open(coder, &codec_jpeg, like) : -ENODEV;
+}
+
+const char *coder_reason(const struct coder *coder)
+{
+    return coder->memory == RING_MEMORY_CUDA
+               ? "its pixels lie in GPU memory, and no encoder here takes them from there: publish "
+                 "to a ring with memory: host, or ask for JPEG where there is nvJPEG"
+               : "no encoder takes it";
 }
 
 /* Whether the codec that runs shares its pictures among as many threads as it should now. */
@@ -61,19 +125,64 @@ static bool same_threads(const struct coder *coder)
     return coder->backend != &codec_x264 || coder->h264_threads == coder->h264_threads_now;
 }
 
-int coder_fulfil(struct coder *coder, const struct stream_settings *wish,
+/* Whether it may go on with such pictures: those of a GPU are for those that take them. */
+static bool same_memory(const struct coder *coder, const struct picture *like)
+{
+    enum ring_memory memory = like ? like->memory : RING_MEMORY_HOST;
+
+    return memory == coder->memory || (coder->backend && coder->backend->takes_cuda);
+}
+
+/* The wish as it can be: HEVC that no encoder has is H.264. */
+static struct stream_settings possible(struct coder *coder, const struct stream_settings *wish)
+{
+    struct stream_settings settings = *wish;
+    bool has_hevc = coder->choice != CODER_X264 && !(coder->absent & 1u << HEVC_INDEX);
+
+    if (wish->codec != VIDEO_CODEC_HEVC || has_hevc)
+        return settings;
+    settings.codec = VIDEO_CODEC_H264;
+    if (!coder->hevc_named)
+        log_warning("%s: codec hevc was asked for, but only NVENC could encode it%s: it is h264",
+                    coder->name,
+                    coder->choice == CODER_X264 ? ", and --codec-backend is x264"
+                                                : ", which is not here");
+    coder->hevc_named = true;
+    return settings;
+}
+
+static int open_best(struct coder *coder, const struct picture *like)
+{
+    for (unsigned i = 0; i < BACKENDS; i++) {
+        if (!is_candidate(coder, i, like))
+            continue;
+        if (try_open(coder, backends[i], like) == 0)
+            return CODER_NEW;
+        tell_unopened(coder, i);
+    }
+    return -ENODEV;
+}
+
+int coder_fulfil(struct coder *coder, const struct stream_settings *wanted,
                  const struct picture *like)
 {
-    if (memcmp(wish, &coder->wish, sizeof(*wish)) == 0 && same_threads(coder))
+    struct stream_settings wish = possible(coder, wanted);
+    bool same = same_threads(coder) && same_memory(coder, like);
+
+    if (same && memcmp(&wish, &coder->wish, sizeof(wish)) == 0)
         return coder->backend ? CODER_SAME : -ENODEV;
-    bool adapted = coder->backend && wish->codec == coder->wish.codec && same_threads(coder) &&
-                   coder->backend->adapt(coder->codec, wish);
-    if (!adapted)
-        coder_close(coder);
-    coder->wish = *wish;
-    if (adapted)
+    if (same && coder->backend && wish.codec == coder->wish.codec &&
+        coder->backend->adapt(coder->codec, &wish)) {
+        coder->wish = wish;
         return CODER_SAME;
-    int rc = wish->codec == VIDEO_CODEC_JPEG ? try_open(coder, &codec_jpeg, like)
-                                             : open_h264(coder, like);
-    return rc < 0 ? -ENODEV : CODER_NEW;
+    }
+    coder_close(coder);
+    coder->wish = wish;
+    coder->memory = like ? like->memory : RING_MEMORY_HOST;
+    return open_best(coder, like);
+}
+
+bool coder_wants_pinned(enum coder_choice choice)
+{
+    return choice != CODER_X264 && cuda_is_there();
 }

@@ -135,8 +135,10 @@ static int load_kernels(struct cuda *cuda)
 int cuda_open(int ordinal, struct cuda *ret_cuda)
 {
     struct cuda cuda = {0};
-    int error = cuda_device_open(ordinal, &cuda.device);
 
+    if (!cuda_is_there())
+        return cuda_driver_blame(-ENODEV, "there is no NVIDIA driver (" LIBRARY ")");
+    int error = cuda_device_open(ordinal, &cuda.device);
     if (error < 0)
         return error;
     error = get_driver();
@@ -154,6 +156,12 @@ int cuda_open(int ordinal, struct cuda *ret_cuda)
     else
         *ret_cuda = cuda;
     return error;
+}
+
+bool cuda_is_there(void)
+{
+    return dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL) !=
+           NULL; /* never closed: the driver has threads */
 }
 
 /* On a GPU that is lost each step fails, and there is nothing left to free. */
@@ -318,6 +326,21 @@ int cuda_bring(struct cuda *cuda, const struct picture *picture, struct picture 
     if (error == 0)
         *ret_picture = brought;
     return error;
+}
+
+bool cuda_knows_layout(uint32_t fourcc)
+{
+    switch (fourcc) {
+    case PIXEL_RGB24:
+    case PIXEL_RGBA:
+    case PIXEL_RGBX:
+    case PIXEL_BGRA:
+    case PIXEL_NV12:
+    case PIXEL_GREY:
+        return true;
+    default:
+        return false;
+    }
 }
 
 int cuda_to_rgb(const struct cuda *cuda, const struct picture *picture, struct cuda_plane into,

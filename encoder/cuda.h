@@ -42,6 +42,9 @@ struct cuda_copy {
     size_t rows;
 };
 
+/* Whether this machine has an NVIDIA driver, which needs not mean that it works. */
+bool cuda_is_there(void);
+
 /*
  * Opens GPU `ordinal`, its primary context, a stream and the kernels. Errors: those of
  * cuda_device_open; -ENODEV the driver does not take the kernels. Cost: tens of milliseconds.
@@ -65,6 +68,9 @@ int cuda_nv12(const struct cuda *cuda, const struct cuda_nv12_job *job);
  * next call. Pictures of the GPU are left where they are.
  */
 int cuda_bring(struct cuda *cuda, const struct picture *picture, struct picture *ret_picture);
+
+/* Whether cuda_to_rgb knows it. */
+bool cuda_knows_layout(uint32_t fourcc);
 
 /*
  * Makes RGB (3 bytes per pixel) or RGBX (4) of a picture on the GPU, whatever its layout, of its

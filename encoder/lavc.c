@@ -27,24 +27,12 @@
 #define GOP_ENDLESS 1000000
 #define INTRA_REFRESH_PICTURES 60 /* after so many, every column was renewed */
 #define SLICE_PIXELS 400000
-#define COMPLAINT_BYTES 384
+#define LINE_BYTES 384
 
 /* Types of NAL units: H.264 table 7-1, H.265 table 7-1. */
 #define H264_IDR 5
 #define HEVC_FIRST_IRAP 16
 #define HEVC_LAST_SLICE 31
-
-static _Thread_local char complaint[COMPLAINT_BYTES];
-
-const char *codec_h264_complaint(void)
-{
-    return complaint;
-}
-
-void lavc_complain(const char *sentence)
-{
-    snprintf(complaint, sizeof(complaint), "%s", sentence);
-}
 
 /*
  * FFmpeg's own words go to our log at debug level; its errors are also kept for the caller. It
@@ -52,7 +40,7 @@ void lavc_complain(const char *sentence)
  */
 static void on_log(void *object, int level, const char *format, va_list args)
 {
-    static _Thread_local char line[COMPLAINT_BYTES];
+    static _Thread_local char line[LINE_BYTES];
     static _Thread_local size_t length;
     static _Thread_local int print_prefix = 1;
 
@@ -65,7 +53,7 @@ static void on_log(void *object, int level, const char *format, va_list args)
         return;
     line[strcspn(line, "\n")] = '\0';
     if (level <= AV_LOG_ERROR)
-        memcpy(complaint, line, sizeof(line));
+        codec_complain("%s", line);
     log_debug("ffmpeg: %s", line);
     length = 0;
 }
@@ -73,7 +61,7 @@ static void on_log(void *object, int level, const char *format, va_list args)
 void lavc_listen(void)
 {
     av_log_set_callback(on_log);
-    complaint[0] = '\0';
+    codec_complain("%s", "");
 }
 
 int lavc_errno(int code)
@@ -230,8 +218,7 @@ int lavc_open(struct lavc *lavc, const struct lavc_flavour *flavour,
     *lavc = (struct lavc){.flavour = flavour, .config = *config};
     lavc->config.like = NULL;
     if (!encoder || !(encoder->capabilities & AV_CODEC_CAP_DR1)) {
-        snprintf(complaint, sizeof(complaint), "this FFmpeg was built without %s",
-                 flavour->encoder);
+        codec_complain("this FFmpeg was built without %s", flavour->encoder);
         return -ENODEV;
     }
     return open_encoder(lavc, encoder, hw_frames);
@@ -286,7 +273,7 @@ int lavc_encode(struct lavc *lavc, struct AVFrame *frame, bool keyframe,
 {
     lavc->room = packet;
     lavc->room_too_small = false;
-    complaint[0] = '\0';
+    codec_complain("%s", "");
     int rc = code_picture(lavc, frame, keyframe);
     lavc->room = NULL;
     if (rc < 0)
@@ -297,7 +284,7 @@ int lavc_encode(struct lavc *lavc, struct AVFrame *frame, bool keyframe,
     packet->degraded = false;
     av_packet_unref(lavc->packet);
     /* libavcodec tells nobody but its log. */
-    *ret_rate_refused = lavc->rate_is_new && strstr(complaint, "reconfigure");
+    *ret_rate_refused = lavc->rate_is_new && strstr(codec_complaint(), "reconfigure");
     lavc->rate_is_new = false;
     return 0;
 }

@@ -71,11 +71,8 @@ bool lavc_adapt(struct lavc *lavc, const struct stream_settings *settings);
 int lavc_encode(struct lavc *lavc, struct AVFrame *frame, bool keyframe,
                 struct codec_packet *packet, bool *ret_rate_refused);
 
-/* From now on FFmpeg's complaints are ours to keep. lavc_open does so, too. */
+/* From now on codec_complaint() says what FFmpeg complains of. lavc_open does so, too. */
 void lavc_listen(void);
-
-/* Sets what codec_h264_complaint() says, for failures that are not libavcodec's. */
-void lavc_complain(const char *sentence);
 
 /* Negative errno of an error of libavutil. */
 int lavc_errno(int code);

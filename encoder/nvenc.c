@@ -8,7 +8,7 @@
  * Owns a GPU's context and stream, one surface that pictures are brought to, and the encoder,
  * which is opened anew when the layout of the pictures or their stride on the GPU changes, when it
  * refuses a new rate, and after a packet that did not fit. Where there is no driver, no device or
- * no engine (data-centre GPUs have none), open says -ENODEV and codec_h264_complaint() why. A GPU
+ * no engine (data-centre GPUs have none), open says -ENODEV and codec_complaint() why. A GPU
  * that is lost gives -EIO.
  */
 #include <errno.h>
@@ -158,7 +158,7 @@ static int open_codec(struct codec *codec, const struct picture *like)
     int rc = cuda_open(ordinal, &codec->cuda);
 
     if (rc < 0) {
-        lavc_complain(cuda_driver_reason());
+        codec_complain("%s", cuda_driver_reason());
         return rc;
     }
     codec->direct = av_frame_alloc();
@@ -187,21 +187,6 @@ static int open_nvenc(const struct lavc_flavour *flavour, const struct codec_con
 }
 
 /* ---- loading ------------------------------------------------------------------------------- */
-
-static bool is_known(const struct picture *picture)
-{
-    switch (picture->fourcc) {
-    case PIXEL_RGB24:
-    case PIXEL_RGBA:
-    case PIXEL_RGBX:
-    case PIXEL_BGRA:
-    case PIXEL_NV12:
-    case PIXEL_GREY:
-        return true;
-    default:
-        return false;
-    }
-}
 
 /* Whether the engine takes the bytes as they are, once they lie in rows that it can read. */
 static bool is_plain(const struct picture *picture)
@@ -347,14 +332,14 @@ static int prepare(struct codec *codec, const struct picture *picture)
 
 static int load(struct codec *codec, const struct picture *picture)
 {
-    if (!is_known(picture) ||
+    if (!cuda_knows_layout(picture->fourcc) ||
         (picture->memory == RING_MEMORY_CUDA && picture->cuda_device != codec->cuda.device.ordinal))
         return -EPROTONOSUPPORT;
     int rc = prepare(codec, picture);
     if (rc == 0)
         rc = is_direct(picture) ? load_direct(codec, picture) : load_surface(codec, picture);
     if (rc < 0 && *cuda_driver_reason())
-        lavc_complain(cuda_driver_reason());
+        codec_complain("%s", cuda_driver_reason());
     return rc < 0 ? -EIO : 0;
 }
 

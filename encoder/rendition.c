@@ -132,12 +132,6 @@ static bool codec_allowed(const struct rendition *rendition, uint32_t codec)
 {
     if (codec == rendition->settings.codec)
         return true;
-    if (codec == VIDEO_CODEC_HEVC) {
-        log_warning("%s: codec hevc was asked for, but only h264 and jpeg can be encoded: it stays "
-                    "%s",
-                    rendition->name, video_codec_name(rendition->settings.codec));
-        return false;
-    }
     if (!rendition->is_default)
         log_warning("%s: codec %s was asked for, but this rendition is always %s", rendition->name,
                     video_codec_name(codec), video_codec_name(rendition->settings.codec));
@@ -339,7 +333,7 @@ static void encode_into(struct rendition *rendition, const struct rendition_inpu
         else
             lose(rendition, input->frame, rc);
         if (rc == -EIO)
-            coder_close(&rendition->coder); /* opened anew, perhaps another, for the next frame */
+            coder_lost(&rendition->coder); /* opened anew, perhaps another, for the next frame */
         return;
     }
     if (packet.keyframe)
@@ -359,7 +353,8 @@ static bool prepare(struct rendition *rendition, const struct rendition_input *i
     wish.fps = pace_rate_fps(&rendition->pace);
     int change = coder_fulfil(&rendition->coder, &wish, input->picture);
     if (change < 0) {
-        refusals_add(&rendition->refusals, rendition->name, input->frame, "no encoder takes it");
+        refusals_add(&rendition->refusals, rendition->name, input->frame,
+                     coder_reason(&rendition->coder));
         return false;
     }
     if (change == CODER_NEW)
@@ -393,6 +388,7 @@ struct rendition_counts rendition_counts(const struct rendition *rendition)
     struct rendition_counts counts = rendition->counts;
 
     counts.refused = rendition->refusals.count;
+    counts.gpu_lost = rendition->coder.gpu_losses;
     return counts;
 }
 

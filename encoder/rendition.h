@@ -38,6 +38,7 @@ struct rendition_counts {
     uint64_t over_rate; /* frames left out to keep to fps */
     uint64_t refused;   /* frames that no codec takes */
     uint64_t lost;      /* pictures that did not fit a slot, or that the encoder failed on */
+    uint64_t gpu_lost;  /* times that a GPU failed in mid-stream and the processor took over */
 };
 
 /* A picture to code and what it was made of; all borrowed. */

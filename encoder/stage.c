@@ -77,7 +77,7 @@ static int open_parts(struct stage *stage, const struct stage_config *config)
         .stream = config->stream,
         .kind = RING_KIND_FRAMES,
         .accept_cuda = true,
-        .pin_for_cuda = config->choice == CODER_NVENC, /* that it fails is a warning */
+        .pin_for_cuda = coder_wants_pinned(config->choice),
     };
     int rc = open_rendition(stage, config, &default_spec);
 
@@ -313,6 +313,7 @@ struct rendition_counts stage_counts(const struct stage *stage)
         sum.over_rate += counts.over_rate;
         sum.refused += counts.refused;
         sum.lost += counts.lost;
+        sum.gpu_lost += counts.gpu_lost;
     }
     return sum;
 }

@@ -101,7 +101,7 @@ static inline const char *gpu_missing(const struct codec_backend *backend)
                                       .packet_bytes_max = 1UL << 20};
         struct codec *codec = NULL;
         bool opened = backend->open(&config, &codec) == 0;
-        const char *why = codec_h264_complaint();
+        const char *why = codec_complaint();
         if (!opened)
             dprintf(pipe_fds[1], "%s does not open: %s", backend->name, *why ? why : "no reason");
         _exit(opened ? EXIT_SUCCESS : EXIT_FAILURE);

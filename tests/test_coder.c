@@ -6,6 +6,7 @@
 #include <check.h>
 
 #include "encoder/coder.h"
+#include "proto/pixel.h"
 
 static const struct stream_settings h264 = {.codec = VIDEO_CODEC_H264,
                                             .jpeg_quality = 80,
@@ -97,8 +98,47 @@ START_TEST(nvenc_is_tried_once_and_libx264_stands_in)
     coder_close(&coder);
     coder.choice = CODER_NVENC;
     ck_assert_int_eq(coder_fulfil(&coder, &h264, NULL), CODER_NEW);
-    ck_assert(coder.backend == (coder.nvenc_absent ? &codec_x264 : &codec_nvenc));
-    ck_assert(!coder.nvenc_absent || *codec_h264_complaint() != '\0');
+    ck_assert(coder.backend == (coder.absent ? &codec_x264 : &codec_nvenc));
+    const struct codec_backend *first = coder.backend;
+    coder_close(&coder);
+    ck_assert_int_eq(coder_fulfil(&coder, &h264, NULL), CODER_NEW);
+    ck_assert_ptr_eq(coder.backend, first);
+}
+END_TEST
+
+START_TEST(hevc_that_nobody_encodes_is_h264_and_changes_nothing)
+{
+    struct stream_settings wish = h264;
+    const struct codec *codec = coder.codec;
+
+    wish.codec = VIDEO_CODEC_HEVC;
+    ck_assert_int_eq(coder_fulfil(&coder, &wish, NULL), CODER_SAME);
+    ck_assert_ptr_eq(coder.codec, codec);
+    ck_assert_ptr_eq(coder.backend, &codec_x264);
+}
+END_TEST
+
+START_TEST(pictures_of_a_gpu_are_for_those_that_take_them)
+{
+    struct picture there = {.memory = RING_MEMORY_CUDA, .fourcc = PIXEL_RGBA};
+    struct picture here = {.memory = RING_MEMORY_HOST, .fourcc = PIXEL_RGBA};
+
+    ck_assert_int_eq(coder_fulfil(&coder, &h264, &there), -ENODEV);
+    ck_assert_int_eq(coder_fulfil(&coder, &h264, &there), -ENODEV);
+    ck_assert_ptr_null(coder.backend);
+    ck_assert_ptr_nonnull(strstr(coder_reason(&coder), "GPU memory"));
+    ck_assert_int_eq(coder_fulfil(&coder, &h264, &here), CODER_NEW);
+    ck_assert_ptr_eq(coder.backend, &codec_x264);
+}
+END_TEST
+
+START_TEST(an_encoder_of_the_processor_that_fails_is_opened_anew)
+{
+    coder_lost(&coder);
+    ck_assert_ptr_null(coder.backend);
+    ck_assert_uint_eq(coder.gpu_losses, 0);
+    ck_assert_int_eq(coder_fulfil(&coder, &h264, NULL), CODER_NEW);
+    ck_assert_ptr_eq(coder.backend, &codec_x264);
 }
 END_TEST
 
@@ -114,6 +154,9 @@ int main(void)
     tcase_add_test(cases, a_wish_that_no_encoder_fulfils_is_tried_once);
     tcase_add_test(cases, jpeg_stands_in_only_if_allowed);
     tcase_add_test(cases, nvenc_is_tried_once_and_libx264_stands_in);
+    tcase_add_test(cases, hevc_that_nobody_encodes_is_h264_and_changes_nothing);
+    tcase_add_test(cases, pictures_of_a_gpu_are_for_those_that_take_them);
+    tcase_add_test(cases, an_encoder_of_the_processor_that_fails_is_opened_anew);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -453,9 +453,9 @@ START_TEST(what_does_not_open_says_why_and_leaves_nothing)
     setenv(failure->variable, failure->value, 1);
     ck_assert_int_eq(open_backend(&codec_nvenc, &codec), -ENODEV);
     ck_assert_ptr_null(codec);
-    ck_assert_msg(strstr(codec_h264_complaint(), failure->reason) != NULL,
+    ck_assert_msg(strstr(codec_complaint(), failure->reason) != NULL,
                   "%s=%s: \"%s\" does not say \"%s\"", failure->variable, failure->value,
-                  codec_h264_complaint(), failure->reason);
+                  codec_complaint(), failure->reason);
     unsetenv(failure->variable);
     gpu_assert_nothing_is_left();
     ck_assert_int_eq(open_backend(&codec_nvenc, &codec), 0); /* and opens when it can */
@@ -495,8 +495,8 @@ START_TEST(a_gpu_lost_in_mid_stream_is_an_error_and_no_more)
     if (rc == 0)
         rc = codec_nvenc.encode(session.codec, false, &packet);
     ck_assert_int_eq(rc, -EIO);
-    ck_assert_msg(strstr(codec_h264_complaint(), loss->reason) != NULL,
-                  "\"%s\" does not say \"%s\"", codec_h264_complaint(), loss->reason);
+    ck_assert_msg(strstr(codec_complaint(), loss->reason) != NULL, "\"%s\" does not say \"%s\"",
+                  codec_complaint(), loss->reason);
     codec_nvenc.close(session.codec);
     session.codec = NULL;
     session_close(&session);

@@ -45,7 +45,7 @@ static inline struct session session_open_with(const struct codec_backend *backe
     bool hevc = backend->codec == VIDEO_CODEC_HEVC;
 
     ck_assert_msg(backend->open(&config, &session.codec) == 0, "%s: %s", backend->name,
-                  codec_h264_complaint());
+                  codec_complaint());
     session.decoder =
         avcodec_alloc_context3(avcodec_find_decoder(hevc ? AV_CODEC_ID_HEVC : AV_CODEC_ID_H264));
     session.decoded = av_frame_alloc();
@@ -69,7 +69,7 @@ static inline int encode_picture(struct session *session, const struct picture *
     packet->bytes = session_memory;
     memset(session_memory, GUARD_VALUE, sizeof(session_memory));
     int loaded = session->backend->load(session->codec, picture);
-    ck_assert_msg(loaded == 0, "load: %s (%s)", strerror(-loaded), codec_h264_complaint());
+    ck_assert_msg(loaded == 0, "load: %s (%s)", strerror(-loaded), codec_complaint());
     int rc = session->backend->encode(session->codec, keyframe, packet);
     for (unsigned i = 0; i < GUARD_BYTES; i++)
         ck_assert_uint_eq(session_memory[packet->bytes_max + i], GUARD_VALUE);
