@@ -46,7 +46,8 @@ static int publish(struct guard *guard, enum bus_lane lane, const char *subject,
                            .subject = subject,
                            .payload = json,
                            .payload_bytes = strlen(json),
-                           .epoch = lane == BUS_LANE_STOP ? guard->gate.epoch : 0,
+                           .epoch = guard->gate.epoch,
+                           .lasts = true,
                        });
 }
 

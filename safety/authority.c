@@ -140,9 +140,11 @@ struct authority_news authority_command(struct authority *authority, const struc
     return news;
 }
 
-struct authority_news authority_peer(struct authority *authority, bool gated, int64_t now_ns)
+struct authority_news authority_peer(struct authority *authority, bool gated, uint64_t epoch,
+                                     int64_t now_ns)
 {
-    struct gate_event event = {.kind = gated ? GATE_EVENT_PEER_GATED : GATE_EVENT_PEER_UNGATED};
+    struct gate_event event = {.kind = gated ? GATE_EVENT_PEER_GATED : GATE_EVENT_PEER_UNGATED,
+                               .epoch = epoch};
 
     return step(authority, &event, now_ns);
 }
@@ -162,7 +164,7 @@ int authority_take(struct authority *authority, const struct authority_message *
 
     if (strcmp(message->subject, AUTHORITY_VIDEO_GATE) == 0) {
         bool gated = authority_read_gated(message->payload, message->payload_bytes);
-        *ret_news = authority_peer(authority, gated, now_ns);
+        *ret_news = authority_peer(authority, gated, message->epoch, now_ns);
         return -EAGAIN;
     }
     if (command_action_of_subject(message->subject, &action) < 0)

@@ -92,8 +92,9 @@ int authority_take(struct authority *authority, const struct authority_message *
 struct authority_news authority_command(struct authority *authority, const struct command *command,
                                         const struct authority_message *stamp, int64_t now_ns);
 
-/* The transport gate said whether operators can see. */
-struct authority_news authority_peer(struct authority *authority, bool gated, int64_t now_ns);
+/* The transport gate said whether operators can see, in this epoch (0: unknown). */
+struct authority_news authority_peer(struct authority *authority, bool gated, uint64_t epoch,
+                                     int64_t now_ns);
 
 /* The connection to the bus was lost, or is back. A repeat changes nothing. */
 struct authority_news authority_bus(struct authority *authority, bool connected, int64_t now_ns);

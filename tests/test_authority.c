@@ -172,13 +172,13 @@ END_TEST
 
 START_TEST(no_clear_while_operators_cannot_see)
 {
-    authority_peer(&authority, true, now_ns);
+    authority_peer(&authority, true, 0, now_ns);
     send_action(COMMAND_ESTOP);
     struct authority_news news = send_action(COMMAND_ESTOP_CLEAR);
     ck_assert(!news.accepted);
     ck_assert_int_eq(news.refused, GATE_REASON_NO_VIDEO);
     ck_assert_int_eq(authority.gate.mode, GATE_ESTOP);
-    authority_peer(&authority, false, now_ns);
+    authority_peer(&authority, false, 0, now_ns);
     ck_assert(send_action(COMMAND_ESTOP_CLEAR).accepted);
     ck_assert_int_ne(authority.gate.mode, GATE_ESTOP);
 }
@@ -242,9 +242,12 @@ START_TEST(what_was_under_way_for_too_long_or_is_of_an_older_epoch_does_not_move
     ck_assert(news.accepted);
     take(subject, forward, 6, now_ns, &news);
     ck_assert_str_eq(news.detail, "stale_epoch");
+    take("telemetry.safety.video_gate", "{\"gated\":false}", 8, now_ns, &news);
+    take(subject, forward, 7, now_ns, &news); /* of a connection that hung */
+    ck_assert_str_eq(news.detail, "stale_epoch");
     take(subject, forward, 0, 0, &news); /* of a program that knows no epochs */
     ck_assert(news.accepted);
-    ck_assert_uint_eq(authority.gate.epoch, 7);
+    ck_assert_uint_eq(authority.gate.epoch, 8);
 }
 END_TEST
 

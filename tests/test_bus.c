@@ -521,8 +521,14 @@ START_TEST(drops_what_waits_when_its_epoch_ends)
     open_pair(_i, "t.>", NULL, pair);
     bus_end_epochs(pair[0], 8);
     ck_assert_int_eq(publish_of_epoch(pair[0], 7, "of the last one"), 0);
+    ck_assert_int_eq(
+        bus_publish(
+            pair[0], BUS_LANE_NORMAL,
+            &(struct bus_message){.subject = "t.hold", .payload = "", .epoch = 7, .lasts = true}),
+        0);
     ck_assert_int_eq(publish(pair[0], BUS_LANE_NORMAL, "t.plain", "of none"), 0);
     ck_assert_int_eq(publish_of_epoch(pair[0], 8, "of this one"), 0);
+    expect_message(pair[1], "t.hold", "");
     expect_message(pair[1], "t.plain", "of none");
     ck_assert(take(pair[1], &message));
     ck_assert_str_eq(message.payload, "of this one");

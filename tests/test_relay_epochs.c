@@ -63,6 +63,9 @@ START_TEST(the_gates_own_stop_carries_its_epoch)
     drive();
     pass_ms(5100, false);
     ck_assert_uint_eq(published("command.genesis.estop")->epoch, epoch());
+    /* The hold before it, and the word on the video, are of the epoch in which they were said. */
+    ck_assert_uint_eq(published("command.genesis.set_cmd_vel")->epoch, epoch() - 1);
+    ck_assert_uint_eq(published("telemetry.safety.video_gate")->epoch, epoch() - 1);
 }
 END_TEST
 
