@@ -229,6 +229,31 @@ START_TEST(a_lost_picture_is_healed_by_the_next_idr)
 }
 END_TEST
 
+/* A wave of intra blocks instead of keyframes: one picture is lost, and nobody asks for an IDR. */
+START_TEST(intra_refresh_heals_without_an_idr)
+{
+    struct session session = session_open(320, 240, PACKET_BYTES);
+    struct codec_config config = {
+        .settings = session.settings, .packet_bytes_max = PACKET_BYTES, .intra_refresh = true};
+    double psnr = 0;
+
+    codec_x264.close(session.codec);
+    ck_assert_int_eq(codec_x264.open(&config, &session.codec), 0);
+    for (unsigned i = 0; i < 150; i++) {
+        struct kit_frame kit = kit_frame_make(PIXEL_RGB24, 320, 240, 0, i);
+        bool asked = i == 0 || i == 140;
+        struct codec_packet packet = encode_ok(&session, &kit, asked); /* and only then it is one */
+        ck_assert_uint_eq((nal_types(&packet) >> NAL_IDR) & 1, asked);
+        if (i != 3)
+            psnr = decoded_psnr(&session, &packet, &kit.frame, i);
+        if (i == 130 || i == 149)
+            ck_assert_msg(psnr >= 28, "picture %u has %.1f dB", i, psnr);
+        kit_frame_free(&kit);
+    }
+    session_close(&session);
+}
+END_TEST
+
 START_TEST(a_small_slot_gets_worse_pictures_instead_of_none)
 {
     struct session session = session_open(320, 240, 8192);
@@ -261,6 +286,7 @@ int main(void)
     tcase_add_test(cases, another_size_or_preset_needs_another_codec);
     tcase_add_loop_test(cases, every_preset_codes_without_delay_or_b_frames, 0, 4);
     tcase_add_test(cases, a_lost_picture_is_healed_by_the_next_idr);
+    tcase_add_test(cases, intra_refresh_heals_without_an_idr);
     tcase_add_test(cases, a_small_slot_gets_worse_pictures_instead_of_none);
     tcase_set_timeout(cases, 60);
     suite_add_tcase(suite, cases);
