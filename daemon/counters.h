@@ -17,14 +17,14 @@ struct counters {
     uint64_t packets_lost;      /* overwritten before they were read */
 
     uint64_t clients_accepted;
-    uint64_t clients_refused;        /* wrong origin or host */
-    uint64_t clients_unauthorized;   /* no token, or a wrong one */
-    uint64_t clients_over_limit;     /* too many of them */
-    uint64_t clients_expelled;       /* talked too much, or their token was taken back */
-    uint64_t clients_stalled;        /* took nothing for too long */
-    uint64_t messages_ignored;       /* text, or a type that nobody knows */
-    uint64_t messages_too_long;      /* closed with 1009 */
-    uint64_t protocol_errors;        /* frames that no client may send; closed with 1002 or 1007 */
+    uint64_t clients_refused;      /* wrong origin or host */
+    uint64_t clients_unauthorized; /* no token, or a wrong one */
+    uint64_t clients_over_limit;   /* too many of them */
+    uint64_t clients_expelled;     /* talked too much, or their token was taken back */
+    uint64_t clients_stalled;      /* took nothing for too long */
+    uint64_t messages_ignored;     /* text, or a type that nobody knows */
+    uint64_t messages_too_long;    /* closed with 1009 */
+    uint64_t protocol_errors; /* frames that no client may send, closed with 1002 or 1007; heads */
     uint64_t requests_too_long;      /* refused with 431 */
     uint64_t handshakes_late;        /* said nothing in time */
     uint64_t handshakes_crowded_out; /* others came; see limits.handshakes */

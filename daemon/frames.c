@@ -79,13 +79,6 @@ static enum frames_status judge_length(const struct frames *frames)
     return FRAMES_FINE;
 }
 
-/* The next byte of a sequence must lie in [low, high]; `left` more follow. */
-struct utf8 {
-    unsigned left;
-    uint8_t low;
-    uint8_t high;
-};
-
 static bool utf8_take(struct utf8 *utf8, uint8_t byte)
 {
     if (utf8->left > 0) {
@@ -136,36 +129,40 @@ static enum frames_status judge_close(const struct frames *frames)
     return is_utf8(frames->control + 2, frames->control_bytes - 2u) ? FRAMES_FINE : FRAMES_NO_UTF8;
 }
 
-/* A close frame, masked with zeros. Returns its length. */
-static size_t write_close(const uint8_t *payload, size_t size, uint8_t *ret_bytes)
+/* Nothing passes any more. Returns the bytes written: none. */
+static size_t end(struct frames *frames, enum frames_status status)
+{
+    frames->ended = true;
+    frames->status = status;
+    return 0;
+}
+
+/* The client's close frame, masked with zeros, is the last that passes. Returns its length. */
+static size_t write_close(const struct frames *frames, uint8_t *ret_bytes)
 {
     memset(ret_bytes, 0, 2 + MASK_BYTES);
     ret_bytes[0] = FIN | CLOSE;
-    ret_bytes[1] = (uint8_t)(MASKED | size);
-    memcpy(ret_bytes + 2 + MASK_BYTES, payload, size);
-    return 2 + MASK_BYTES + size;
-}
-
-/* The end: nothing passes but what this writes. */
-static size_t end(struct frames *frames, enum frames_status status, uint8_t *ret_bytes)
-{
-    const uint8_t payload[] = {(uint8_t)(status >> 8), (uint8_t)status};
-
-    frames->ended = true;
-    frames->status = status;
-    if (status == FRAMES_FINE)
-        return write_close(frames->control, frames->control_bytes, ret_bytes);
-    return write_close(payload, sizeof(payload), ret_bytes);
+    ret_bytes[1] = (uint8_t)(MASKED | frames->control_bytes);
+    memcpy(ret_bytes + 2 + MASK_BYTES, frames->control, frames->control_bytes);
+    return 2u + MASK_BYTES + frames->control_bytes;
 }
 
 /* The payload that was held is whole. Returns the bytes written. */
 static size_t end_control(struct frames *frames, uint8_t *ret_bytes)
 {
     frames->held = false;
-    if ((frames->header[0] & OPCODE) == CLOSE)
-        return end(frames, judge_close(frames), ret_bytes);
+    if ((frames->header[0] & OPCODE) == CLOSE) {
+        end(frames, judge_close(frames));
+        return frames->status == FRAMES_FINE ? write_close(frames, ret_bytes) : 0;
+    }
     frames->on_ping(frames->data, frames->control, frames->control_bytes);
     return 0;
+}
+
+/* A text message is over, in the middle of a character. */
+static bool cut_short(const struct frames *frames)
+{
+    return frames->text && !frames->fragmented && frames->utf8.left > 0;
 }
 
 /* A header is whole and fine: what it says of what follows. Returns the bytes written. */
@@ -174,6 +171,7 @@ static size_t begin_frame(struct frames *frames, uint8_t *ret_bytes)
     unsigned opcode = frames->header[0] & OPCODE;
     size_t size = frames->header_bytes;
 
+    memcpy(frames->mask, frames->header + size - MASK_BYTES, MASK_BYTES);
     frames->payload_left = payload_size(frames->header);
     frames->header_bytes = 0;
     if (opcode & CONTROL) {
@@ -182,11 +180,17 @@ static size_t begin_frame(struct frames *frames, uint8_t *ret_bytes)
         frames->control_bytes = 0;
     } else {
         bool final = (frames->header[0] & FIN) != 0;
+        if (opcode != CONTINUATION) {
+            frames->text = opcode == TEXT;
+            frames->utf8 = (struct utf8){0};
+        }
         frames->fragmented = !final;
         frames->message_bytes = final ? 0 : frames->message_bytes + frames->payload_left;
     }
     if (frames->held)
         return frames->payload_left == 0 ? end_control(frames, ret_bytes) : 0;
+    if (frames->payload_left == 0 && cut_short(frames))
+        return end(frames, FRAMES_NO_UTF8);
     memcpy(ret_bytes, frames->header, size);
     return size;
 }
@@ -202,21 +206,40 @@ static size_t take_header(struct frames *frames, uint8_t byte, uint8_t *ret_byte
     if (status == FRAMES_FINE && frames->header_bytes == whole)
         status = judge_length(frames);
     if (status != FRAMES_FINE)
-        return end(frames, status, ret_bytes);
+        return end(frames, status);
     return frames->header_bytes == whole ? begin_frame(frames, ret_bytes) : 0;
 }
 
 static size_t take_control(struct frames *frames, const uint8_t *bytes, size_t size,
                            uint8_t *ret_bytes)
 {
-    const uint8_t *mask = frames->header + 2;
-
     for (size_t i = 0; i < size; i++) {
         frames->control[frames->control_bytes] =
-            bytes[i] ^ mask[frames->control_bytes % MASK_BYTES];
+            bytes[i] ^ frames->mask[frames->control_bytes % MASK_BYTES];
         frames->control_bytes++;
     }
     return frames->payload_left == size ? end_control(frames, ret_bytes) : 0;
+}
+
+/* Part of a message's payload. Returns the bytes written. */
+static size_t take_payload(struct frames *frames, const uint8_t *bytes, size_t size,
+                           uint8_t *ret_bytes)
+{
+    bool text = frames->text && !(frames->header[0] & CONTROL);
+
+    for (size_t i = 0; text && i < size; i++) {
+        uint8_t byte = bytes[i] ^ frames->mask[i % MASK_BYTES];
+        if (!utf8_take(&frames->utf8, byte))
+            return end(frames, FRAMES_NO_UTF8);
+    }
+    if (text && frames->payload_left == size && cut_short(frames))
+        return end(frames, FRAMES_NO_UTF8);
+    uint8_t turned[MASK_BYTES];
+    for (size_t i = 0; i < MASK_BYTES; i++)
+        turned[i] = frames->mask[(i + size) % MASK_BYTES];
+    memcpy(frames->mask, turned, MASK_BYTES);
+    memcpy(ret_bytes, bytes, size);
+    return size;
 }
 
 size_t frames_filter(struct frames *frames, const uint8_t *bytes, size_t size, uint8_t *ret_bytes)
@@ -231,12 +254,10 @@ size_t frames_filter(struct frames *frames, const uint8_t *bytes, size_t size, u
         size_t part = size - at;
         if (part > frames->payload_left)
             part = (size_t)frames->payload_left;
-        if (frames->held) {
+        if (frames->held)
             written += take_control(frames, bytes + at, part, ret_bytes + written);
-        } else {
-            memcpy(ret_bytes + written, bytes + at, part);
-            written += part;
-        }
+        else
+            written += take_payload(frames, bytes + at, part, ret_bytes + written);
         frames->payload_left -= part;
         at += part;
     }

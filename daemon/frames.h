@@ -2,17 +2,14 @@
 /*
  * Whether what a client sends are frames as RFC 6455 wants them from a client: masked, no reserved
  * bit or opcode, lengths in their shortest form, control frames whole and short, fragments in
- * order, messages within their limit, a close frame with a status that may be sent. Frames pass as
- * they are. At the first that may not pass, a close frame with the status that it deserves takes
- * its place, as if the client had sent that, and nothing follows: whoever reads on (libwebsockets,
- * which is more lenient) answers with the same status and closes.
+ * order, messages within their limit, text that is UTF-8, a close frame with a status that may be
+ * sent. Frames pass as they are, to libwebsockets, which is more lenient. At the first fault it
+ * ends: nothing passes any more, and `status` says what to close with.
  *
  * Pings do not pass; they are told to whoever answers them, because libwebsockets drops one that
  * comes while it still has another to answer.
  *
- * Text is not looked at: libwebsockets closes with 1007 when it is no UTF-8.
- *
- * Source: RFC 6455, 5.2 to 5.5, 7.4. Thread: any. Cost: looks at headers and close frames only; no
+ * Source: RFC 6455, 5.2 to 5.6, 7.4. Thread: any. Cost: payloads are copied, text is looked at; no
  * allocation, no I/O.
  */
 #ifndef SIMCAST_DAEMON_FRAMES_H
@@ -31,13 +28,20 @@
 enum frames_status {
     FRAMES_FINE = 0,
     FRAMES_PROTOCOL_ERROR = 1002,
-    FRAMES_NO_UTF8 = 1007, /* the reason in a close frame */
+    FRAMES_NO_UTF8 = 1007,
     FRAMES_VIOLATION = 1008,
     FRAMES_TOO_BIG = 1009,
 };
 
 /* A ping came; `payload` is borrowed. */
 typedef void (*frames_ping)(void *data, const uint8_t *payload, size_t size);
+
+/* Inside a sequence: the next byte must lie in [low, high], and `left` more follow. */
+struct utf8 {
+    unsigned left;
+    uint8_t low;
+    uint8_t high;
+};
 
 /* Embed it; the fields belong to frames.c, but for `status` and `controls`, which may be read. */
 struct frames {
@@ -48,13 +52,16 @@ struct frames {
     uint64_t payload_left;  /* of the frame that goes on */
     uint8_t header[FRAMES_HEADER_BYTES_MAX];
     uint8_t header_bytes; /* came so far; held back until the header is whole */
-    bool fragmented;      /* a message goes on */
-    bool held;            /* the payload that comes is a close frame's or a ping's */
-    bool ended;           /* nothing passes any more */
+    uint8_t mask[4];
+    bool fragmented;  /* a message goes on */
+    bool text;        /* and is text */
+    struct utf8 utf8; /* where in a character it stands */
+    bool held;        /* the payload that comes is a close frame's or a ping's */
+    bool ended;       /* nothing passes any more */
     uint8_t control[FRAMES_CONTROL_BYTES_MAX]; /* that payload */
     uint8_t control_bytes;
     uint64_t controls;         /* control frames so far */
-    enum frames_status status; /* what it ended with */
+    enum frames_status status; /* what it ended with; FRAMES_FINE: the client's own close frame */
 };
 
 void frames_init(struct frames *frames, size_t message_bytes_max, frames_ping on_ping, void *data);

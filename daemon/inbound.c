@@ -36,13 +36,14 @@ enum stage {
 struct record {
     int fd;
     enum stage stage;
-    unsigned head_end_bytes; /* of HEAD_END, that came */
+    unsigned head_end_bytes; /* of HEAD_END, that came: odd after a CR */
     size_t head_bytes;
     int64_t since_ns;    /* it waits, or it began to count what comes */
     uint64_t bytes;      /* since then */
     uint64_t controls;   /* as of then */
     struct record *next; /* in the list of those that wait */
     struct record *previous;
+    const struct inbound_events *events;
     struct frames frames;
 };
 
@@ -176,12 +177,14 @@ static struct record *settle(int fd, enum stage stage)
     return record;
 }
 
-void inbound_is_websocket(int fd, frames_ping on_ping, void *data)
+void inbound_is_websocket(int fd, const struct inbound_events *events, void *data)
 {
     struct record *record = settle(fd, STAGE_FRAMES);
 
-    if (record)
-        frames_init(&record->frames, inbound.config.message_bytes_max, on_ping, data);
+    if (!record)
+        return;
+    record->events = events;
+    frames_init(&record->frames, inbound.config.message_bytes_max, events->ping, data);
 }
 
 void inbound_is_stream(int fd)
@@ -204,18 +207,30 @@ void inbound_tick(int64_t now_ns)
     }
 }
 
-/* How many of the bytes belong to the head that goes on. */
-static size_t head_part(struct record *record, const uint8_t *bytes, size_t size)
+static bool may_stand_in_head(uint8_t byte)
+{
+    return byte >= ' ' ? byte != 0x7f : byte == '\t' || byte == '\r' || byte == '\n';
+}
+
+/*
+ * How many of the bytes belong to the head that goes on, or -EPROTO: lines end in CR LF, and no
+ * other control character stands in a head. libwebsockets is more lenient, and would see the end of
+ * the head elsewhere.
+ */
+static ssize_t head_part(struct record *record, const uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
-        if (bytes[i] == (uint8_t)HEAD_END[record->head_end_bytes])
+        bool after_cr = record->head_end_bytes % 2 == 1;
+        if (after_cr != (bytes[i] == '\n') || !may_stand_in_head(bytes[i]))
+            return -EPROTO;
+        if (after_cr || bytes[i] == '\r')
             record->head_end_bytes++;
         else
-            record->head_end_bytes = bytes[i] == '\r';
+            record->head_end_bytes = 0;
         if (record->head_end_bytes == HEAD_END_BYTES)
-            return i + 1;
+            return (ssize_t)i + 1;
     }
-    return size;
+    return (ssize_t)size;
 }
 
 /* Nothing is read beyond the end of the head: what follows it is judged as what it is then. */
@@ -226,7 +241,13 @@ static ssize_t read_head(struct record *record, const struct reader *reader, uin
 
     if (got <= 0)
         return got;
-    size_t part = head_part(record, bytes, (size_t)got);
+    got = head_part(record, bytes, (size_t)got);
+    if (got < 0) {
+        inbound.config.counters->protocol_errors++;
+        hang_up(record);
+        return 0;
+    }
+    size_t part = (size_t)got;
     got = reader->read(reader->from, bytes, part);
     if (got != (ssize_t)part)
         return got;
@@ -267,7 +288,7 @@ static void count(enum frames_status status)
         counters->clients_expelled++;
     else if (status == FRAMES_TOO_BIG)
         counters->messages_too_long++;
-    else if (status != FRAMES_FINE)
+    else
         counters->protocol_errors++;
 }
 
@@ -288,8 +309,10 @@ static ssize_t read_frames(struct record *record, const struct reader *reader, u
         if (floods(record, (size_t)got))
             frames_refuse(&record->frames, FRAMES_VIOLATION);
         passed = frames_filter(&record->frames, scratch, (size_t)got, bytes);
-        if (!ended && record->frames.ended)
+        if (!ended && record->frames.ended && record->frames.status != FRAMES_FINE) {
             count(record->frames.status);
+            record->events->fault(record->frames.data, record->frames.status);
+        }
     }
     errno = EAGAIN;
     return passed > 0 ? (ssize_t)passed : -1;

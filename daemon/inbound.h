@@ -49,11 +49,18 @@ void inbound_close(void);
 /* A connection was accepted: it is to send a request. Errors: -ENOMEM, -EMFILE. */
 int inbound_watch(int fd);
 
+/* What is told of a WebSocket, while libwebsockets reads it. */
+struct inbound_events {
+    frames_ping ping;
+    /* Nothing passes any more; close it with this status. */
+    void (*fault)(void *data, unsigned status);
+};
+
 /*
- * The request was answered: frames follow, of which pings are told (borrowed bytes, while the
- * connection is being read), or, of a stream over HTTP, nothing that we look at.
+ * The request was answered: frames follow, or, of a stream over HTTP, nothing that we look at.
+ * `events` is borrowed.
  */
-void inbound_is_websocket(int fd, frames_ping on_ping, void *data);
+void inbound_is_websocket(int fd, const struct inbound_events *events, void *data);
 void inbound_is_stream(int fd);
 
 /* The descriptor is closed, or will be at once. One that is not watched is fine. */

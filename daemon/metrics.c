@@ -44,7 +44,7 @@ static const struct {
     {"clients_expelled", COUNTER(clients_expelled), "Clients closed for a flood or a lost token."},
     {"clients_stalled", COUNTER(clients_stalled), "Clients closed for taking nothing."},
     {"messages_too_long", COUNTER(messages_too_long), "Messages over the limit, each a close."},
-    {"protocol_errors", COUNTER(protocol_errors), "Frames against RFC 6455, each a close."},
+    {"protocol_errors", COUNTER(protocol_errors), "Frames and heads that no client may send."},
     {"requests_too_long", COUNTER(requests_too_long), "Requests whose headers were too long."},
     {"handshakes_late", COUNTER(handshakes_late), "Connections that asked for nothing in time."},
     {"handshakes_crowded_out", COUNTER(handshakes_crowded_out),

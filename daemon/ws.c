@@ -307,8 +307,17 @@ static void on_ping(void *data, const uint8_t *payload, size_t size)
         ws_peer_send((struct ws_peer *)session->wsi, frame, 2 + size);
 }
 
+static void on_fault(void *data, unsigned status)
+{
+    struct session *session = data;
+
+    if (session->client)
+        ws_peer_close((struct ws_peer *)session->wsi, (enum ws_close_status)status);
+}
+
 static int on_open(struct ws *ws, struct lws *wsi, struct session *session, enum client_kind kind)
 {
+    static const struct inbound_events events = {.ping = on_ping, .fault = on_fault};
     char path[PATH_BYTES_MAX];
     const struct ws_handler *handler = &ws->handler;
 
@@ -325,7 +334,7 @@ static int on_open(struct ws *ws, struct lws *wsi, struct session *session, enum
     if (session->http)
         inbound_is_stream(lws_get_socket_fd(wsi));
     else
-        inbound_is_websocket(lws_get_socket_fd(wsi), on_ping, session);
+        inbound_is_websocket(lws_get_socket_fd(wsi), &events, session);
     struct request request;
     if (read_request(wsi, false, &request) == 0)
         session->client = session->handler->open(session->handler->data, (struct ws_peer *)wsi,
@@ -471,7 +480,6 @@ int ws_create(struct loop *loop, const struct ws_handler *handler, const struct 
         .timeout_secs_ah_idle = IDLE_SECONDS,
         .user = ws,
         .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
-                   LWS_SERVER_OPTION_VALIDATE_UTF8 |
                    (secure ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0),
     };
     ws->context = lws_create_context(&info);
