@@ -3,15 +3,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h> /* jpeglib.h needs FILE */
 #include <unistd.h>
 
 #include <check.h>
-#include <jpeglib.h>
 #include <malloc.h>
 
 #include "encoder/jpeg.h"
-#include "tests/picture_kit.h"
+#include "tests/jpeg_kit.h"
 
 #define PACKET_BYTES (2048UL * 1024)
 #define GUARD_BYTES 64
@@ -48,30 +46,6 @@ static int encode(struct codec *codec, const struct kit_frame *kit, size_t bytes
     return rc;
 }
 
-static struct kit_image decode(const struct codec_packet *packet, int *ret_luma_sampling)
-{
-    struct jpeg_decompress_struct decompress;
-    struct jpeg_error_mgr errors; /* prints and exits: fails the test */
-
-    decompress.err = jpeg_std_error(&errors);
-    jpeg_create_decompress(&decompress);
-    jpeg_mem_src(&decompress, packet->bytes, packet->size_bytes);
-    ck_assert_int_eq(jpeg_read_header(&decompress, TRUE), JPEG_HEADER_OK);
-    *ret_luma_sampling =
-        decompress.comp_info[0].h_samp_factor * 10 + decompress.comp_info[0].v_samp_factor;
-    decompress.out_color_space = JCS_RGB;
-    jpeg_start_decompress(&decompress);
-    struct kit_image image = kit_image_make(decompress.output_width, decompress.output_height);
-    while (decompress.output_scanline < decompress.output_height) {
-        JSAMPROW row = (JSAMPROW)(image.pixels + (size_t)decompress.output_scanline * image.width);
-        jpeg_read_scanlines(&decompress, &row, 1);
-    }
-    jpeg_finish_decompress(&decompress);
-    ck_assert_int_eq((int)errors.num_warnings, 0);
-    jpeg_destroy_decompress(&decompress);
-    return image;
-}
-
 static void check_picture(uint32_t fourcc, uint32_t width, uint32_t height, uint32_t flags)
 {
     struct kit_frame kit = kit_frame_make(fourcc, width, height, flags, 5);
@@ -81,7 +55,7 @@ static void check_picture(uint32_t fourcc, uint32_t width, uint32_t height, uint
 
     ck_assert_int_eq(encode(codec, &kit, PACKET_BYTES, &packet), 0);
     ck_assert(packet.keyframe && !packet.degraded);
-    struct kit_image image = decode(&packet, &sampling);
+    struct kit_image image = kit_jpeg_decode(&packet, &sampling);
     ck_assert_int_eq(sampling, 22); /* 4:2:0 */
     ck_assert_uint_eq(image.width, width);
     ck_assert_uint_eq(image.height, height);
@@ -113,7 +87,7 @@ static void check_quality(uint32_t fourcc, struct kit_shape shape, uint32_t flag
 
     ck_assert_int_eq(encode(codec, &kit, PACKET_BYTES, &packet), 0);
     ck_assert(!packet.degraded);
-    struct kit_image image = decode(&packet, &sampling);
+    struct kit_image image = kit_jpeg_decode(&packet, &sampling);
     ck_assert_uint_eq(image.width, shape.width);
     ck_assert_uint_eq(image.height, shape.height);
     kit_check_image(&image, &kit.frame, 5);
@@ -169,7 +143,7 @@ START_TEST(full_range_nv12_keeps_its_luma)
     for (uint32_t i = 0; i < 320 * 240; i++)
         pixels[i] = (uint8_t)(i % 320 * 255 / 319);
     ck_assert_int_eq(encode(codec, &kit, PACKET_BYTES, &packet), 0);
-    struct kit_image image = decode(&packet, &sampling);
+    struct kit_image image = kit_jpeg_decode(&packet, &sampling);
     for (uint32_t i = 0; i < 320 * 240; i++) {
         ck_assert_int_le(abs(image.pixels[i].r - pixels[i]), 4);
         ck_assert_int_le(abs(image.pixels[i].b - pixels[i]), 4);
@@ -187,7 +161,7 @@ START_TEST(grey_stays_grey)
     int sampling;
 
     ck_assert_int_eq(encode(codec, &kit, PACKET_BYTES, &packet), 0);
-    struct kit_image image = decode(&packet, &sampling);
+    struct kit_image image = kit_jpeg_decode(&packet, &sampling);
     for (uint32_t i = 0; i < image.width * image.height; i++) {
         struct kit_rgb want = kit_scene(i % 320, i / 320, &kit.frame, 0);
         ck_assert_int_le(abs(image.pixels[i].r - want.g), 40);
@@ -234,7 +208,7 @@ START_TEST(a_slot_too_small_gets_a_worse_picture)
     ck_assert(!packet.degraded);
     ck_assert_int_eq(encode(codec, &kit, full_bytes, &packet), 0);
     ck_assert(packet.degraded);
-    struct kit_image image = decode(&packet, &sampling);
+    struct kit_image image = kit_jpeg_decode(&packet, &sampling);
     ck_assert(kit_psnr(&image, &kit.frame, 0) >= 25);
     free(image.pixels);
     codec_jpeg.close(codec);
@@ -253,7 +227,7 @@ START_TEST(a_slot_too_small_for_any_quality_loses_only_that_picture)
         ck_assert_int_eq(encode(codec, &kit, bytes_max, &packet), -EMSGSIZE);
     ck_assert_int_eq(encode(codec, &kit, PACKET_BYTES, &packet), 0);
     ck_assert(!packet.degraded);
-    struct kit_image image = decode(&packet, &sampling);
+    struct kit_image image = kit_jpeg_decode(&packet, &sampling);
     ck_assert(kit_psnr(&image, &kit.frame, 0) >= 30);
     free(image.pixels);
     codec_jpeg.close(codec);

@@ -38,17 +38,10 @@ static void check_decoded(struct session *session, const struct codec_packet *pa
 {
     const struct ring_frame *frame = &kit->frame;
     struct kit_image image = decode(session, packet);
-    struct kit_plane_psnr psnr = kit_plane_psnr(&image, frame, phase);
 
     ck_assert_uint_eq(image.width, frame->width & ~1u);
     ck_assert_uint_eq(image.height, frame->height & ~1u);
-    for (unsigned plane = 0; plane < 3; plane++)
-        ck_assert_msg(psnr.planes[plane] >= 24, "%s %s %ux%u flags %u: plane %u has %.1f dB",
-                      session->backend->name, pixel_name(frame->fourcc), frame->width,
-                      frame->height, frame->flags, plane, psnr.planes[plane]);
-    if (kit_has_patches(frame))
-        ck_assert_msg(kit_patch_error(&image) <= 3, "%s %s: a patch is off by %d",
-                      session->backend->name, pixel_name(frame->fourcc), kit_patch_error(&image));
+    kit_check_image(&image, frame, phase);
     free(image.pixels);
 }
 
