@@ -571,13 +571,13 @@ START_TEST(a_stream_in_step_gives_way_only_to_one_that_starves)
 
     for (int64_t period = 1; period <= 100; period++) {
         int64_t now_ns = period * 33 * NS_PER_MS;
-        struct packet packet = make_packet((uint64_t)period, VIDEO_CODEC_H264, period % 40 == 1);
+        struct packet packet = make_packet((uint64_t)period, VIDEO_CODEC_H264, period == 1);
         peers[0].busy = false;
         peers[0].busy_after = 2;
         fanout_packet(fanout, &packet, now_ns);
         send_second((uint64_t)period, VIDEO_CODEC_JPEG, true, now_ns + 1);
     }
-    ck_assert_uint_ge(first->frames, 40);
+    ck_assert_uint_ge(first->frames, 30);
     ck_assert_uint_ge(other->frames, 15);
 }
 END_TEST

@@ -16,6 +16,9 @@
 //   grab()       Promise of {width, height, data}: the canvas, RGBA, top row first
 //   trace(callback)         calls back for each picture drawn from now on, with {frameSeq} and, in ms
 //                of the server's clock, {receivedMs, decodedMs, drawnMs}
+//   streams      what the server serves: [{id, stream, rendition, live, codec, width, height}, ...]
+//   streamId     of these, the one that is shown
+//   watch(stream, rendition) shows another one; without names the default one
 //   command(action, data)   sends a command as the buttons do
 
 import { Drive } from './drive.js';
@@ -41,6 +44,7 @@ const worker = new Worker('worker.js', { type: 'module' });
 const grabs = new Map();
 let grabId = 0;
 let onDrawn = null;
+let streams = { streams: [], id: 0 };
 let link = { state: 'connecting', attempt: 0, retryInMs: 0, wasOpen: false, atMs: 0 };
 let stats = {
   codec: 'none',
@@ -164,6 +168,9 @@ const onWorker = {
   telemetry({ subject, data }) {
     telemetry[subject]?.(data);
   },
+  streams({ streams: list, id }) {
+    streams = { streams: list, id };
+  },
   notice({ text }) {
     panels.showNotice(text, NOTICE_MS);
   },
@@ -175,6 +182,10 @@ const onWorker = {
     grabs.delete(id);
   },
 };
+
+function watch(stream = '', rendition = '') {
+  worker.postMessage({ type: 'watch', stream, rendition });
+}
 
 function trace(callback) {
   onDrawn = callback;
@@ -262,8 +273,15 @@ const api = {
   get mode() {
     return currentSafety().mode;
   },
+  get streams() {
+    return streams.streams;
+  },
+  get streamId() {
+    return streams.id;
+  },
   grab,
   trace,
+  watch,
   command,
 };
 for (const name of [

@@ -32,7 +32,7 @@ export class Video {
   #drawnSeq = null;
 
   /** events: onUnplayable(codecName), repeated while such frames come; onKeyframeNeeded();
-   *  onDrawn({frameSeq, receivedMs, decodedMs, drawnMs}). */
+   *  onDrawn({frameSeq, stream, receivedMs, decodedMs, drawnMs}). */
   constructor({ canvas, clock, canH264, events }) {
     this.#clock = clock;
     this.#canH264 = canH264;
@@ -61,6 +61,7 @@ export class Video {
     if (!this.#select(message.codec)) return;
     this.#decoder.decode({
       seq: message.frameSeq,
+      stream: info?.stream ?? 0,
       keyframe: message.keyframe,
       payload: message.payload,
       stampsMs: info?.stampsMs,
@@ -147,7 +148,8 @@ export class Video {
     this.#drawnSeq = frame.seq;
     this.#drawRate.add(nowMs);
     const { receivedMs, decodedMs } = frame;
-    this.#events.onDrawn({ frameSeq: frame.seq, receivedMs, decodedMs, drawnMs: nowMs });
+    const { seq: frameSeq, stream } = frame;
+    this.#events.onDrawn({ frameSeq, stream, receivedMs, decodedMs, drawnMs: nowMs });
     this.#latency.add(frameTimeline(frame.stampsMs, this.#clock, { ...frame, drawnMs: nowMs }));
   }
 }

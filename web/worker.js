@@ -3,11 +3,12 @@
 // that the page does can delay a picture or a stop. The page tells it what the operator wants;
 // it tells the page what is so. Messages, page to worker:
 //   start {url, canvas} | command {action, data} | motion {linear_x, linear_y, angular_z}
-//   retry {} | grab {id} | trace {}
+//   retry {} | grab {id} | trace {} | watch {stream, rendition}
 // and worker to page:
 //   state {state, attempt, retryInMs, wasOpen} | stats {...} | telemetry {subject, data}
-//   notice {text} | grab {id, width, height, data} | drawn {frameSeq, and ms of the server's clock:
-//   receivedMs, decodedMs, drawnMs}, for each picture once `trace` was asked for
+//   notice {text} | streams {streams, id} | grab {id, width, height, data} | drawn {frameSeq, and ms
+//   of the server's clock: receivedMs, decodedMs, drawnMs}, for each picture once `trace` was asked
+//   for
 
 import { ServerClock } from './clock.js';
 import { h264Supported } from './h264.js';
@@ -18,8 +19,10 @@ import {
   encodeClock,
   encodeCommand,
   encodeDisplayed,
+  encodeKeyframeRequest,
   parseJson,
 } from './protocol.js';
+import { StreamChoice } from './streams.js';
 import { Video } from './video.js';
 
 const TICK_MS = 50;
@@ -43,6 +46,7 @@ const FORWARDED = new Set([
 const clock = new ServerClock();
 let link;
 let video;
+let frameStream = 0; // that the last FRAME_INFO named; 0 without one
 let linkState = { state: 'connecting', attempt: 0, retryInMs: 0, wasOpen: false };
 let shownState = '';
 let commandSeq = 0;
@@ -107,15 +111,28 @@ function onTelemetry(message) {
   if (data) postMessage({ type: 'telemetry', subject: message.subject, data });
 }
 
+function postStreams() {
+  postMessage({ type: 'streams', streams: streams.list, id: streams.id });
+}
+
+function onSignaling(json) {
+  streams.take(json);
+  if (json.type === 'streams') postStreams();
+}
+
 function onMessage(buffer) {
   const nowMs = performance.now();
   const message = decodeMessage(buffer);
   switch (message?.type) {
     case MESSAGE.FRAME_INFO:
-      video.frameInfo(message);
+      frameStream = message.stream;
+      if (frameStream === streams.id) video.frameInfo(message);
       break;
     case MESSAGE.VIDEO:
-      video.frame(message, nowMs);
+      if (frameStream === streams.id) video.frame(message, nowMs);
+      break;
+    case MESSAGE.SIGNALING:
+      onSignaling(message.json);
       break;
     case MESSAGE.TELEMETRY:
       onTelemetry(message);
@@ -133,6 +150,8 @@ const linkEvents = {
   onOpen() {
     clock.reset();
     video.begin();
+    frameStream = 0;
+    streams.begin();
     unplayableMs = -Infinity;
     for (const delayMs of CLOCK_BURST) setTimeout(askClock, delayMs);
     setLinkState({ state: 'open', attempt: 0, retryInMs: 0 });
@@ -148,12 +167,26 @@ const linkEvents = {
   },
 };
 
+const streams = new StreamChoice({
+  send: (message) => link.send(message),
+  onShown() {
+    video.begin();
+    postStreams();
+  },
+  onRefused(reason) {
+    postMessage({ type: 'notice', text: `The stream cannot be shown: ${reason}.` });
+    postStreams();
+  },
+});
+
 const videoEvents = {
   onUnplayable(codec) {
     const nowMs = performance.now();
     if (nowMs - unplayableMs < UNPLAYABLE_RETRY_MS) return;
     unplayableMs = nowMs;
-    sendCommand('settings', { codec: 'jpeg' });
+    const jpeg = streams.renditionOfCamera('jpeg'); // leaves the others their picture
+    if (jpeg) streams.watch(jpeg.stream, jpeg.rendition);
+    else if (streams.id === 0) sendCommand('settings', { codec: 'jpeg' });
     const name =
       codec === 'none' ? 'an unknown codec' : codec.toUpperCase().replace('H264', 'H.264');
     const cause = self.isSecureContext
@@ -161,7 +194,7 @@ const videoEvents = {
       : `Browsers play ${name} only on pages from https:// or localhost.`;
     postMessage({ type: 'notice', text: `${cause} The viewer asked for JPEG instead.` });
   },
-  onDrawn({ frameSeq, ...timesMs }) {
+  onDrawn({ frameSeq, stream, ...timesMs }) {
     const nowMs = performance.now();
     if (tracing) {
       const onServer = Object.entries(timesMs).map(([name, ms]) => [name, clock.toServer(ms)]);
@@ -169,13 +202,14 @@ const videoEvents = {
     }
     if (nowMs - displayedMs < DISPLAYED_MS) return;
     displayedMs = nowMs;
-    link.send(encodeDisplayed(frameSeq));
+    link.send(encodeDisplayed(frameSeq, stream, clock.toServer(timesMs.drawnMs)));
   },
   onKeyframeNeeded() {
     const nowMs = performance.now();
     if (nowMs - keyframeMs < KEYFRAME_RETRY_MS) return;
     keyframeMs = nowMs;
-    sendCommand('force_idr');
+    if (streams.id === 0) sendCommand('force_idr');
+    else link.send(encodeKeyframeRequest(streams.id));
   },
 };
 
@@ -205,6 +239,9 @@ const handlers = {
   },
   trace() {
     tracing = true;
+  },
+  watch({ stream, rendition }) {
+    streams.watch(stream, rendition);
   },
   grab({ id }) {
     const { width, height, data } = video.grab();

@@ -107,6 +107,86 @@ test('protocol: messages with wrong lengths are no messages', needsBrowser, asyn
   });
 });
 
+test('protocol: streams have ids, and are asked for in words', needsBrowser, async () => {
+  const results = await inModule('protocol.js', (protocol) => {
+    const { decodeMessage, encodeDisplayed, encodePause, encodeSubscribe } = protocol;
+    const text = (buffer) => new TextDecoder().decode(buffer);
+    const info = new Uint8Array(72);
+    info.set([5, 1, 3, 0, 2, 1]);
+    const metadata = new Uint8Array([8, 1, 0, 0, 2, 1, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 65, 66]);
+    const displayed = new DataView(encodeDisplayed(7, 258, 1234.5678));
+    const said = (json) => decodeMessage(new TextEncoder().encode('\x03' + json).buffer);
+    return {
+      info: [decodeMessage(info.buffer).missed, decodeMessage(info.buffer).stream],
+      metadata: [decodeMessage(metadata.buffer).stream, text(decodeMessage(metadata.buffer).bytes)],
+      noMetadata: decodeMessage(metadata.buffer.slice(0, 16)),
+      said: said('{"type":"subscribed","id":2}').json.id,
+      notSaid: [said('null'), said('{')],
+      displayed: [displayed.byteLength, displayed.getUint16(4, true), displayed.getBigInt64(16, true)].map(Number),
+      unknownTime: encodeDisplayed(7, 1).byteLength,
+      subscribe: text(encodeSubscribe({ stream: 'front', rendition: 'preview' })),
+      pause: text(encodePause(2, true)),
+      keyframe: text(protocol.encodeKeyframeRequest(2)),
+      unsubscribe: text(protocol.encodeUnsubscribe(2)),
+    };
+  });
+  assert.deepEqual(results, {
+    info: [3, 258],
+    metadata: [258, 'AB'],
+    noMetadata: null,
+    said: 2,
+    notSaid: [null, null],
+    displayed: [24, 258, 1234568000],
+    unknownTime: 16,
+    subscribe: '\x03{"type":"subscribe","stream":"front","rendition":"preview","metadata":false,"paused":false}',
+    pause: '\x03{"type":"pause","id":2,"paused":true}',
+    keyframe: '\x03{"type":"keyframe","id":2}',
+    unsubscribe: '\x03{"type":"unsubscribe","id":2}',
+  });
+});
+
+test('streams: one is shown, the next is asked for, and again after a loss', needsBrowser, async () => {
+  const log = await inModule('streams.js', ({ StreamChoice }) => {
+    const log = [];
+    const choice = new StreamChoice({
+      send: (buffer) => {
+        const { type, stream, rendition, id } = JSON.parse(new TextDecoder().decode(buffer).slice(1));
+        log.push([type, id ?? `${stream}+${rendition}`].join(' '));
+      },
+      onShown: () => log.push(`shown ${choice.id}`),
+      onRefused: (reason) => log.push(reason),
+    });
+    const list = (id) => [
+      { id: 0, stream: 'front', rendition: '', live: true },
+      { id, stream: 'front', rendition: 'jpeg', live: true },
+      { id: 9, stream: 'arm', rendition: 'jpeg', live: true },
+    ];
+    choice.begin();
+    choice.take({ type: 'streams', streams: list(3) });
+    log.push(choice.renditionOfCamera('jpeg').id, choice.renditionOfCamera('preview'));
+    choice.watch('front', 'jpeg');
+    choice.take({ type: 'subscribed', id: 3 });
+    log.push(choice.renditionOfCamera('jpeg'));
+    choice.watch('front', 'jpeg');
+    choice.take({ type: 'error', request: 'subscribe', reason: 'it is subscribed already' });
+    choice.begin(); // another connection, where it has another id and comes late
+    choice.take({ type: 'streams', streams: list(3).slice(0, 1) });
+    choice.take({ type: 'streams', streams: list(5) });
+    choice.take({ type: 'subscribed', id: 5 });
+    choice.take({ type: 'streams', streams: list(5) });
+    choice.watch('gone');
+    choice.take({ type: 'error', request: 'subscribe', reason: 'there is no such stream' });
+    choice.watch();
+    choice.take({ type: 'subscribed', id: 0 });
+    return log;
+  });
+  assert.deepEqual(log, [
+    3, null, 'subscribe front+jpeg', 'unsubscribe 0', 'shown 3', null, 'subscribe front+jpeg',
+    'subscribe front+jpeg', 'unsubscribe 0', 'shown 5', 'subscribe gone+', 'there is no such stream',
+    'subscribe +', 'unsubscribe 5', 'shown 0',
+  ]);
+});
+
 test('safety: the worse of simulator and gate is shown', needsBrowser, async () => {
   const modes = await inModule('safety.js', ({ describeSafety }) => {
     const gated = (mode) => ({ gated: true, mode });

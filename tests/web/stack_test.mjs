@@ -82,6 +82,26 @@ async function stopDriving(page) {
   await page.keyboard.up('Space');
 }
 
+test('stack: another rendition is shown beside the default one', needs, async () => {
+  await withStack({}, async ({ page }) => {
+    await untilViewer(page, ({ streams }) => streams.length >= 3, 'the list of streams');
+    await page.evaluate(() => window.simcast.watch('front', 'jpeg'));
+    await untilViewer(
+      page,
+      ({ codec, state, streamId }) => codec === 'jpeg' && state === 'live' && streamId !== 0,
+      'JPEG',
+    );
+    assert.ok(frameCounter(await grab(page)) > 0, 'the picture is read wrong');
+    await untilViewer(page, ({ mode }) => mode !== 'UNKNOWN', 'the gate takes it as the camera');
+    await page.evaluate(() => window.simcast.watch());
+    await untilViewer(
+      page,
+      ({ codec, state, streamId }) => codec === 'h264' && state === 'live' && streamId === 0,
+      'the default stream',
+    );
+  });
+});
+
 test('stack: the right pixels arrive as H.264', needs, () =>
   withStack({}, async ({ page }) => {
     await chooseCodec(page, 'h264');
