@@ -25,18 +25,39 @@ _simcast_ring() {
     esac
 }
 
+_simcast_bus() {
+    local link="--bus --ipc-dir --timeout --bus-login --bus-ca --bus-cert --bus-key --help --version"
+
+    case $COMP_CWORD:${COMP_WORDS[2]} in
+    2:*) echo show sub pub replay setup --help ;;
+    *:show) echo --seconds --json "$link" ;;
+    *:sub) echo --record --seconds --count --json "$link" ;;
+    *:pub) echo "$link" ;;
+    *:replay) echo --speed --only --since --commands --motion "$link" ;;
+    *:setup) echo --jetstream --record --megabytes-max --forget "$link" ;;
+    esac
+}
+
 _simcast() {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local words="demo doctor ring source --help --version"
+    local words="bus demo doctor hal ring source top --help --version"
 
     if ((COMP_CWORD > 1)); then
         case ${COMP_WORDS[1]}:$previous in
         *:--codec) words="h264 jpeg" ;;
         *:--log-level) words="error warning info debug" ;;
+        *:--log-format) words="auto text json journal" ;;
+        *:--bus) words="nats://127.0.0.1:4222" ;;
         *:--size) words="640x480 1280x720 1920x1080" ;;
-        *:--fps | *:--port | *:--seconds | *:--seed | *:--timeout) words="" ;;
-        *:--ipc-dir | *:--legacy | *:--input) _simcast_files "$word" && return ;;
-        doctor:*) words="--ipc-dir --stream --port --help" ;;
+        *:--fps | *:--port | *:--seconds | *:--seed | *:--timeout | *:--count | *:--speed | *:--since) words="" ;;
+        *:--ipc-dir | *:--legacy | *:--input | *:--bus-* | *:--record) _simcast_files "$word" && return ;;
+        bus:*)
+            if ((COMP_CWORD == 3)) && [[ ${COMP_WORDS[2]} == replay && $word != -* ]]; then
+                _simcast_files "$word" && return
+            fi
+            words=$(_simcast_bus)
+            ;;
+        doctor:*) words="--ipc-dir --stream --port --json --bus --bus-login --bus-ca --bus-cert --bus-key --help --version" ;;
         demo:*) words="--pattern --nats --policy --port --codec --size --fps --log-level --seconds --json --help" ;;
         ring:*)
             if ((COMP_CWORD == 4)) && [[ ${COMP_WORDS[2]} == snapshot && $word != -* ]]; then
