@@ -49,17 +49,49 @@ static int role_of(const struct access *access, const char *authorization, enum 
     return *ret_role == AUTH_NONE ? -EACCES : 0;
 }
 
-static unsigned check_room(const struct access *access, const char *address, enum auth_role role)
+static unsigned present(const struct access *access)
 {
-    if (fanout_connections(access->fanout) >= access->clients_max ||
-        (role == AUTH_VIEWER && !room_for_viewer(access)))
-        return 503;
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < fanout_connections(access->fanout); i++)
+        count += !fanout_client(access->fanout, i)->ended;
+    return count;
+}
+
+/*
+ * Whether there is room for one more. In a full house, who has longest been there without showing a
+ * token makes room, so that nobody who has none can keep out those who have.
+ */
+static bool make_room(struct access *access)
+{
+    struct client *oldest = NULL;
+
+    if (present(access) < access->clients_max)
+        return true;
+    for (unsigned i = 0; i < fanout_connections(access->fanout); i++) {
+        struct client *client = fanout_client(access->fanout, i);
+        if (client->held && !client->ended &&
+            (!oldest || client->connected_ns < oldest->connected_ns))
+            oldest = client;
+    }
+    if (!oldest)
+        return false;
+    oldest->ended = true;
+    access->counters->clients_over_limit++;
+    ws_peer_close(oldest->peer, WS_CLOSE_TRY_LATER);
+    return true;
+}
+
+static unsigned check_room(struct access *access, const char *address, enum auth_role role)
+{
     if (access->clients_per_address > 0 && from(access, address) >= access->clients_per_address)
         return 429;
+    if ((role == AUTH_VIEWER && !room_for_viewer(access)) || !make_room(access))
+        return 503;
     return 0;
 }
 
-static unsigned check(const struct access *access, const struct http_request *request, bool joins,
+static unsigned check(struct access *access, const struct http_request *request, bool joins,
                       bool late)
 {
     enum auth_role role = AUTH_NONE;

@@ -18,7 +18,7 @@ import tempfile
 PROGRAMS = ["simcast", "simcastd", "simcast-encoder", "simcast-sim", "simcast-hal"]
 
 # systemd's exposure level of a unit in tenths, 0 (best) to 100.
-EXPOSURE_MAX = {"simcastd.service": 12, "simcast-encoder.service": 14, "simcast-hal.service": 16}
+EXPOSURE_MAX = {"simcastd.service": 12, "simcast-encoder.service": 14, "simcast-hal.service": 15}
 
 CONSUMER = r"""
 #include <errno.h>
@@ -86,7 +86,7 @@ def check_places(results, destination, prefix):
     for pattern in ["share/simcast/web/index.html", "share/man/man1/simcast.1",
                     "share/man/man1/simcast-demo.1",
                     "share/bash-completion/completions/simcast",
-                    "lib/systemd/system/simcastd.service",
+                    "lib/systemd/system/simcastd.service", "lib/systemd/system/simcastd.socket",
                     "lib/systemd/system/simcast-encoder.service",
                     "lib/systemd/system/simcast-hal.service", "include/simcast/hal/policy.h",
                     "lib/systemd/system/simcast.target", "lib/sysusers.d/simcast.conf",
@@ -114,7 +114,7 @@ def check_units(results, destination, prefix, scratch):
         text = unit.read_text(encoding="utf-8").replace(f"={prefix}/bin", f"={base}/bin")
         (folder / unit.name).write_text(text, encoding="utf-8")
     done = run(["systemd-analyze", "verify", "--man=no", "simcast.target", "simcastd.service",
-                "simcast-encoder.service", "simcast-hal.service"],
+                "simcastd.socket", "simcast-encoder.service", "simcast-hal.service"],
                env={**os.environ, "SYSTEMD_UNIT_PATH": f"{folder}:"})
     results.expect("systemd-analyze verify", (done.returncode, done.stdout) == (0, ""),
                    done.stdout)
