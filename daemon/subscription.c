@@ -79,17 +79,6 @@ static size_t write_frame_info(const struct subscription *subscription, const st
     return WS_HEADER_BYTES + FRAME_INFO_BYTES;
 }
 
-/* What goes before a frame, in one piece. */
-static void send_about(const struct subscription *subscription, const struct packet *packet)
-{
-    uint8_t frames[WS_HEADER_16_BYTES + METADATA_HEADER_BYTES + RING_USER_BYTES + WS_HEADER_BYTES +
-                   FRAME_INFO_BYTES];
-    size_t used = write_metadata(subscription, packet, frames);
-
-    used += write_frame_info(subscription, packet, frames + used);
-    ws_peer_send(subscription->client->peer, frames, used);
-}
-
 /* The picture's age, from when the simulator published it; -1: unknown. */
 static int64_t age_ms(const struct packet *packet)
 {
@@ -98,6 +87,7 @@ static int64_t age_ms(const struct packet *packet)
     return published_ns > 0 ? (clock_now_ns() - published_ns) / NS_PER_MS : -1;
 }
 
+/* Over HTTP: a head, if the kind has one, and the picture. */
 static int send_http(const struct subscription *subscription, const struct packet *packet)
 {
     struct client *client = subscription->client;
@@ -105,21 +95,34 @@ static int send_http(const struct subscription *subscription, const struct packe
     char head[HTTP_STREAM_HEAD_BYTES];
     size_t head_bytes = http_stream_head(client->kind, !subscription->started, video->header.size,
                                          age_ms(packet), head);
+    struct iovec pieces[] = {{head, head_bytes}, {(uint8_t *)video->payload, video->header.size}};
 
-    if (head_bytes > 0 && ws_peer_send(client->peer, (const uint8_t *)head, head_bytes) < 0)
-        return -EPIPE;
-    return ws_peer_send(client->peer, video->payload, video->header.size);
+    return ws_peer_offer(client->peer, pieces, 2);
+}
+
+/* To a WebSocket of simcast.v2: what there is to say about the frame, and the frame. */
+static int send_v2(const struct subscription *subscription, const struct packet *packet)
+{
+    const struct video_packet_view *video = &packet->video;
+    uint8_t about[WS_HEADER_16_BYTES + METADATA_HEADER_BYTES + RING_USER_BYTES + WS_HEADER_BYTES +
+                  FRAME_INFO_BYTES];
+    size_t used = write_metadata(subscription, packet, about);
+
+    used += write_frame_info(subscription, packet, about + used);
+    struct iovec pieces[] = {{about, used}, {(uint8_t *)video->ws_frame, video->ws_frame_bytes}};
+    return ws_peer_offer(subscription->client->peer, pieces, 2);
 }
 
 static int send_frame(const struct subscription *subscription, const struct packet *packet)
 {
     struct client *client = subscription->client;
+    struct iovec frame = {(uint8_t *)packet->video.ws_frame, packet->video.ws_frame_bytes};
 
     if (client->kind > CLIENT_V2)
         return send_http(subscription, packet);
     if (client->kind == CLIENT_V2)
-        send_about(subscription, packet);
-    return ws_peer_send(client->peer, packet->video.ws_frame, packet->video.ws_frame_bytes);
+        return send_v2(subscription, packet);
+    return ws_peer_offer(client->peer, &frame, 1);
 }
 
 static bool makes_sense_to(const struct subscription *subscription, const struct packet *packet)
@@ -192,15 +195,16 @@ void subscription_offer(struct subscription *subscription, const struct packet *
         client_end(client); /* what follows would be another format */
         return;
     }
-    bool busy = ws_peer_busy(client->peer);
-    if (busy)
+    bool passes = !makes_sense_to(subscription, packet) ||
+                  (client->subscription_count > 1 && gives_way(subscription, packet, now_ns));
+    int error = passes ? 0 : send_frame(subscription, packet);
+    if (error == -EAGAIN || (passes && ws_peer_busy(client->peer)))
         subscription->refused_ns = now_ns;
-    if (busy || !makes_sense_to(subscription, packet) ||
-        (client->subscription_count > 1 && gives_way(subscription, packet, now_ns))) {
+    if (error == -EAGAIN || passes) {
         pass_by(subscription, now_ns, counters);
         return;
     }
-    if (send_frame(subscription, packet) < 0)
+    if (error < 0)
         return;
     took(subscription, packet, now_ns);
     counters->frames_delivered++;

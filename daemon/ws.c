@@ -2,11 +2,12 @@
 /*
  * libwebsockets 4.1 lives here. It runs in our libev loop as a guest (foreign loop), speaks HTTP
  * and the WebSocket handshake, and reads and checks what clients send. Outgoing frames are built
- * by us and pass through lws_write(LWS_WRITE_RAW), which in 4.1.6 is lws_issue_raw(): one send(),
- * and only what the socket does not take is copied to a list that goes out before anything else
- * (lib/core-net/output.c). Pongs and close frames take the same way, so they never fall into the
- * middle of a frame of ours. Neither needs the bytes before the buffer, so a read-only mapping
- * will do.
+ * by us and go straight to the socket, unless libwebsockets has something of its own to finish
+ * there, or it is TLS. What the socket does not take of a frame is given to lws_write with
+ * LWS_WRITE_RAW, which in 4.1.6 copies it to a list that goes out before anything else
+ * (lib/core-net/output.c). Close frames wait behind that list, so they never fall into the middle
+ * of a frame of ours. Neither way needs the bytes before the buffer, so a read-only mapping will
+ * do.
  *
  * Owns the context and one session per connection. Runs on the loop thread. A peer that fails is
  * closed by libwebsockets; our handler hears of it once.
@@ -41,20 +42,25 @@
 #define IDLE_SECONDS 5
 #define HANDSHAKE_SECONDS 7 /* inbound.h ends it before, and counts it */
 #define CLOSE_SECONDS 2
+#define RECEIVE_BYTES 512 /* most messages are shorter; longer ones come in pieces */
 /* Requests whose headers are held: while they are being read, and as long as a stream over HTTP. */
 #define HEADER_POOL 2048
 
+/* Also known as a struct ws_peer. What each frame needs comes first. */
 struct session {
     struct lws *wsi;
-    struct session *next; /* of all open WebSockets */
-    struct session *previous;
-    const struct ws_handler *handler;
-    void *client;          /* NULL: not open, or closed for the handler already */
+    int fd;                /* of wsi */
     unsigned close_status; /* close with this as soon as it is writable; 0: stay */
+    bool secure;           /* TLS is between us and fd */
+    bool full;             /* fd took nothing; it was asked to say when it will */
     bool http;             /* a stream over plain HTTP */
     bool broken;           /* nothing can be sent any more */
+    void *client;          /* NULL: not open, or closed for the handler already */
+    const struct ws_handler *handler;
+    struct session *next; /* of all open WebSockets */
+    struct session *previous;
+    uint8_t *message; /* the first `received` bytes of one that comes in pieces; NULL: none does */
     size_t received;
-    uint8_t message[WS_MESSAGE_BYTES_MAX];
 };
 
 struct ws {
@@ -63,6 +69,7 @@ struct ws {
     struct ws_handler handler;
     struct session *sessions;
     unsigned peers;
+    unsigned streams; /* of these, over plain HTTP */
 };
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -74,7 +81,7 @@ static const struct lws_protocols protocols[] = {
         .name = "simcast.v1",
         .callback = on_event,
         .per_session_data_size = sizeof(struct session),
-        .rx_buffer_size = WS_MESSAGE_BYTES_MAX,
+        .rx_buffer_size = RECEIVE_BYTES,
         /* Below this a frame would be sent in pieces, each rest copied (8 times the CPU). */
         .tx_packet_size = WS_FRAME_BYTES_MAX,
     },
@@ -82,7 +89,7 @@ static const struct lws_protocols protocols[] = {
         .name = VIEWER_SUBPROTOCOL,
         .callback = on_event,
         .per_session_data_size = sizeof(struct session),
-        .rx_buffer_size = WS_MESSAGE_BYTES_MAX,
+        .rx_buffer_size = RECEIVE_BYTES,
         .tx_packet_size = WS_FRAME_BYTES_MAX,
         .id = 2,
     },
@@ -92,6 +99,16 @@ static const struct lws_protocols protocols[] = {
 static struct ws *ws_of(struct lws *wsi)
 {
     return lws_context_user(lws_get_context(wsi));
+}
+
+static struct session *session_of(struct ws_peer *peer)
+{
+    return (struct session *)peer;
+}
+
+static struct ws_peer *peer_of(struct session *session)
+{
+    return (struct ws_peer *)session;
 }
 
 static void forward_log(int level, const char *line)
@@ -169,6 +186,19 @@ struct request {
     char address[ADDRESS_BYTES];
 };
 
+/* Where it connects from, as a number ("192.0.2.1"), or "unix". */
+static void address_of(int fd, char *ret_text, size_t text_bytes)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t address_bytes = sizeof(address);
+
+    if (getpeername(fd, (struct sockaddr *)&address, &address_bytes) < 0 ||
+        getnameinfo((struct sockaddr *)&address, address_bytes, ret_text, (socklen_t)text_bytes,
+                    NULL, 0, NI_NUMERICHOST) != 0 ||
+        address.ss_family == AF_UNIX)
+        snprintf(ret_text, text_bytes, "unix");
+}
+
 /* The parts of a query, joined by '&' as they came. */
 static bool query_text(struct lws *wsi, char *text, int text_bytes)
 {
@@ -198,7 +228,7 @@ static unsigned read_request(struct lws *wsi, bool head, struct request *ret)
         .authorization = ret->authorization,
         .address = ret->address,
     };
-    ws_peer_address((struct ws_peer *)wsi, ret->address, sizeof(ret->address));
+    address_of(lws_get_socket_fd(wsi), ret->address, sizeof(ret->address));
     if (inbound_refusal(lws_get_socket_fd(wsi)) != 0)
         return inbound_refusal(lws_get_socket_fd(wsi));
     if (!header_text(wsi, head ? WSI_TOKEN_HEAD_URI : WSI_TOKEN_GET_URI, ret->path,
@@ -286,6 +316,8 @@ static void on_close(struct ws *ws, struct session *session)
     if (!session->wsi)
         return;
     session_forget(session);
+    free(session->message);
+    session->message = NULL;
     if (session->next)
         session->next->previous = session->previous;
     if (session->previous)
@@ -293,6 +325,7 @@ static void on_close(struct ws *ws, struct session *session)
     else
         ws->sessions = session->next;
     ws->peers--;
+    ws->streams -= session->http;
     session->wsi = NULL;
 }
 
@@ -303,8 +336,8 @@ static void on_ping(void *data, const uint8_t *payload, size_t size)
     uint8_t frame[2 + FRAMES_CONTROL_BYTES_MAX] = {0x8a, (uint8_t)size};
 
     memcpy(frame + 2, payload, size);
-    if (session->client && !lws_partial_buffered(session->wsi))
-        ws_peer_send((struct ws_peer *)session->wsi, frame, 2 + size);
+    if (session->client && !ws_peer_busy(peer_of(session)))
+        ws_peer_send(peer_of(session), frame, 2 + size);
 }
 
 static void on_fault(void *data, unsigned status)
@@ -326,19 +359,26 @@ static int on_open(struct ws *ws, struct lws *wsi, struct session *session, enum
     if (!handler)
         return -1;
     *session = (struct session){
-        .wsi = wsi, .handler = handler, .next = ws->sessions, .http = kind > CLIENT_V2};
+        .wsi = wsi,
+        .fd = lws_get_socket_fd(wsi),
+        .secure = lws_is_ssl(wsi) != 0,
+        .handler = handler,
+        .next = ws->sessions,
+        .http = kind > CLIENT_V2,
+    };
     if (ws->sessions)
         ws->sessions->previous = session;
     ws->sessions = session;
     ws->peers++;
+    ws->streams += session->http;
     if (session->http)
-        inbound_is_stream(lws_get_socket_fd(wsi));
+        inbound_is_stream(session->fd);
     else
         inbound_is_websocket(lws_get_socket_fd(wsi), &events, session);
     struct request request;
     if (read_request(wsi, false, &request) == 0)
-        session->client = session->handler->open(session->handler->data, (struct ws_peer *)wsi,
-                                                 kind, &request.at);
+        session->client =
+            session->handler->open(session->handler->data, peer_of(session), kind, &request.at);
     explicit_bzero(request.authorization, sizeof(request.authorization));
     if (session->client)
         return 0;
@@ -373,11 +413,30 @@ static int close_with(struct session *session, unsigned status)
     return -1;
 }
 
+/* A whole message; the handler may close the connection. */
+static void deliver(struct session *session, const uint8_t *bytes, size_t size)
+{
+    session->handler->message(session->handler->data, session->client, bytes, size,
+                              !lws_frame_is_binary(session->wsi));
+}
+
+/* Keeps a piece of a message. Errors: -ENOMEM. */
+static int keep(struct session *session, const uint8_t *bytes, size_t size)
+{
+    if (!session->message)
+        session->message = malloc(WS_MESSAGE_BYTES_MAX);
+    if (!session->message)
+        return -ENOMEM;
+    if (size > 0)
+        memcpy(session->message + session->received, bytes, size);
+    session->received += size;
+    return 0;
+}
+
 static int on_receive(struct session *session, const uint8_t *bytes, size_t size)
 {
-    struct lws *wsi = session->wsi;
-    bool first = lws_is_first_fragment(wsi);
-    bool final = lws_is_final_fragment(wsi);
+    bool first = lws_is_first_fragment(session->wsi);
+    bool final = lws_is_final_fragment(session->wsi);
 
     if (!session->client)
         return 0;
@@ -385,20 +444,24 @@ static int on_receive(struct session *session, const uint8_t *bytes, size_t size
         session->received = 0;
     if (size > WS_MESSAGE_BYTES_MAX - session->received)
         return close_with(session, WS_CLOSE_TOO_BIG);
-    if (size > 0)
-        memcpy(session->message + session->received, bytes, size);
-    session->received += size;
-    if (final) {
-        size_t whole = session->received;
-        session->received = 0;
-        session->handler->message(session->handler->data, session->client, session->message, whole,
-                                  !lws_frame_is_binary(wsi));
+    if (first && final) {
+        deliver(session, bytes, size);
+        return 0;
     }
+    if (keep(session, bytes, size) < 0)
+        return close_with(session, WS_CLOSE_TRY_LATER);
+    if (!final)
+        return 0;
+    uint8_t *message = session->message;
+    session->message = NULL;
+    deliver(session, message, session->received);
+    free(message);
     return 0;
 }
 
 static int on_writable(struct session *session)
 {
+    session->full = false;
     if (!session->client)
         return 0;
     if (session->close_status != 0)
@@ -535,11 +598,6 @@ int ws_adopt(struct ws *ws, int fd)
     return 0;
 }
 
-static struct session *session_of(struct ws_peer *peer)
-{
-    return lws_wsi_user((struct lws *)peer);
-}
-
 /*
  * The connection is broken: close it soon, but not here. A WebSocket asks for a turn in which to
  * close; a broken stream over HTTP would get turns for ever and never the callback, so the tick
@@ -553,49 +611,93 @@ static void break_off(struct session *session)
         lws_callback_on_writable(session->wsi);
 }
 
-int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes)
+/* libwebsockets sends it as soon as it can, before anything else. */
+static int hand_over(struct session *session, const uint8_t *bytes, size_t count)
 {
-    struct lws *wsi = (struct lws *)peer;
-    struct session *session = session_of(peer);
-
-    if (session->close_status != 0)
-        return -EPIPE;
-    if (lws_write(wsi, (uint8_t *)frame, frame_bytes, LWS_WRITE_RAW) >= 0)
+    if (count == 0 || lws_write(session->wsi, (uint8_t *)bytes, count, LWS_WRITE_RAW) >= 0)
         return 0;
     break_off(session);
     return -EPIPE;
 }
 
-bool ws_peer_busy(struct ws_peer *peer)
+/* What the socket takes of these now, or a negative errno. */
+static ssize_t put(const struct session *session, struct iovec *pieces, unsigned count)
 {
-    return lws_partial_buffered((struct lws *)peer) != 0;
+    const struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    ssize_t taken = count == 1 ? send(session->fd, pieces->iov_base, pieces->iov_len, flags)
+                               : sendmsg(session->fd, &message, flags);
+
+    if (taken >= 0)
+        return taken;
+    return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? -EAGAIN : -errno;
 }
 
-void ws_peer_address(struct ws_peer *peer, char *ret_text, size_t text_bytes)
+/* Hands over what is left of the pieces after so many bytes. */
+static int hand_over_rest(struct session *session, const struct iovec *pieces, unsigned count,
+                          size_t taken)
 {
-    struct sockaddr_storage address = {0};
-    socklen_t address_bytes = sizeof(address);
+    for (unsigned i = 0; i < count; i++) {
+        size_t gone = taken < pieces[i].iov_len ? taken : pieces[i].iov_len;
+        taken -= gone;
+        if (hand_over(session, (uint8_t *)pieces[i].iov_base + gone, pieces[i].iov_len - gone) < 0)
+            return -EPIPE;
+    }
+    return 0;
+}
 
-    if (getpeername(lws_get_socket_fd((struct lws *)peer), (struct sockaddr *)&address,
-                    &address_bytes) < 0 ||
-        getnameinfo((struct sockaddr *)&address, address_bytes, ret_text, (socklen_t)text_bytes,
-                    NULL, 0, NI_NUMERICHOST) != 0 ||
-        address.ss_family == AF_UNIX)
-        snprintf(ret_text, text_bytes, "unix");
+int ws_peer_offer(struct ws_peer *peer, struct iovec *pieces, unsigned count)
+{
+    struct session *session = session_of(peer);
+    ssize_t taken = 0;
+
+    if (session->close_status != 0)
+        return -EPIPE;
+    if (ws_peer_busy(peer))
+        return -EAGAIN;
+    if (!session->secure)
+        taken = put(session, pieces, count);
+    if (taken == -EAGAIN) {
+        session->full = true;
+        lws_callback_on_writable(session->wsi);
+    } else if (taken < 0) {
+        break_off(session);
+        return -EPIPE;
+    }
+    return taken < 0 ? (int)taken : hand_over_rest(session, pieces, count, (size_t)taken);
+}
+
+int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes)
+{
+    struct iovec piece = {(uint8_t *)frame, frame_bytes};
+    int error = ws_peer_offer(peer, &piece, 1);
+
+    return error == -EAGAIN ? hand_over(session_of(peer), frame, frame_bytes) : error;
+}
+
+bool ws_peer_busy(struct ws_peer *peer)
+{
+    const struct session *session = session_of(peer);
+
+    return session->full || lws_partial_buffered(session->wsi);
 }
 
 void ws_peer_close(struct ws_peer *peer, enum ws_close_status status)
 {
-    session_of(peer)->close_status = status;
-    lws_callback_on_writable((struct lws *)peer);
+    struct session *session = session_of(peer);
+
+    session->close_status = status;
+    lws_callback_on_writable(session->wsi);
     /* Whoever takes nothing will not be told. */
-    lws_set_timeout((struct lws *)peer, PENDING_TIMEOUT_CLOSE_SEND, CLOSE_SECONDS);
+    lws_set_timeout(session->wsi, PENDING_TIMEOUT_CLOSE_SEND, CLOSE_SECONDS);
 }
 
 void ws_peer_finish(struct ws_peer *peer)
 {
-    session_of(peer)->close_status = WS_CLOSE_GOING_AWAY;
-    lws_callback_on_writable((struct lws *)peer);
+    struct session *session = session_of(peer);
+
+    session->close_status = WS_CLOSE_GOING_AWAY;
+    lws_callback_on_writable(session->wsi);
 }
 
 unsigned ws_peers(const struct ws *ws)
@@ -607,10 +709,10 @@ unsigned ws_peers(const struct ws *ws)
  * libwebsockets does not read while an answer goes on, so what can be read wakes it again and
  * again. Nothing belongs there: the peer hung up, or talks where it should listen.
  */
-static bool readable(struct lws *wsi)
+static bool readable(int fd)
 {
     uint8_t byte;
-    ssize_t got = recv(lws_get_socket_fd(wsi), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
     return got >= 0 || (errno != EAGAIN && errno != EINTR);
 }
@@ -622,14 +724,15 @@ static void end_dead_streams(struct ws *ws)
 
     for (struct session *session = ws->sessions; session; session = next) {
         next = session->next;
-        if (session->http && (session->broken || readable(session->wsi)))
+        if (session->http && (session->broken || readable(session->fd)))
             lws_set_timeout(session->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_SYNC);
     }
 }
 
 void ws_tick(struct ws *ws)
 {
-    end_dead_streams(ws);
+    if (ws->streams > 0)
+        end_dead_streams(ws);
     lws_cancel_service(ws->context); /* wakes its idle handler, which looks at the time-outs */
 }
 

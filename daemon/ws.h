@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "daemon/http.h"
 #include "daemon/loop.h"
@@ -84,11 +85,15 @@ int ws_adopt(struct ws *ws, int fd);
  */
 int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes);
 
-/* Whether a tail waits. While true, each ws_peer_send copies all of its frame. */
-bool ws_peer_busy(struct ws_peer *peer);
+/*
+ * The same of something that the peer may do without, in pieces that go out as one; ws_peer_send
+ * copies what a busy socket does not take, this does not begin. Errors: -EPIPE as above; -EAGAIN
+ * the socket takes nothing, or has a tail to send: ws_peer_busy until `drained`.
+ */
+int ws_peer_offer(struct ws_peer *peer, struct iovec *pieces, unsigned count);
 
-/* Where it connects from, as a number ("192.0.2.1"), or "unix". */
-void ws_peer_address(struct ws_peer *peer, char *ret_text, size_t text_bytes);
+/* Whether a tail waits, or the socket took nothing of the last offer. */
+bool ws_peer_busy(struct ws_peer *peer);
 
 /* Ends a WebSocket with this status; `close` follows, after 2 s at most. */
 void ws_peer_close(struct ws_peer *peer, enum ws_close_status status);

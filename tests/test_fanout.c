@@ -23,7 +23,8 @@ struct ws_peer {
     bool busy;
     bool gone;
     bool finished;
-    char text[8192]; /* what came that is no WebSocket frame */
+    bool takes_nothing; /* of an offer, though it is not known to be busy */
+    char text[8192];    /* what came that is no WebSocket frame */
     size_t text_bytes;
     unsigned busy_after; /* becomes busy with this many further frames; 0: never */
     size_t sent_count;
@@ -90,6 +91,17 @@ int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes)
     }
     if (peer->busy_after > 0 && --peer->busy_after == 0)
         peer->busy = true;
+    return 0;
+}
+
+int ws_peer_offer(struct ws_peer *peer, struct iovec *pieces, unsigned count)
+{
+    if (peer->busy || peer->takes_nothing)
+        return -EAGAIN;
+    for (unsigned i = 0; i < count; i++) {
+        if (pieces[i].iov_len > 0 && ws_peer_send(peer, pieces[i].iov_base, pieces[i].iov_len) < 0)
+            return -EPIPE;
+    }
     return 0;
 }
 
@@ -255,6 +267,25 @@ START_TEST(a_slow_jpeg_client_gets_the_newest)
     }
     ASSERT_FRAMES(0, 1, 2, 9, 10);
     ck_assert_uint_eq(peers[0].sent[4].missed, 6);
+}
+END_TEST
+
+START_TEST(a_frame_that_the_socket_does_not_begin_is_missed)
+{
+    struct client *client = join_ready(0, true);
+
+    send(1, VIDEO_CODEC_H264, true);
+    peers[0].takes_nothing = true;
+    send(2, VIDEO_CODEC_H264, false);
+    ck_assert_uint_eq(peers[0].sent_count, 2);
+    ck_assert_uint_eq(client_subscription(client, 0)->missed, 1);
+    ck_assert_uint_eq(counters.client_lag, 1);
+    peers[0].takes_nothing = false;
+    send(3, VIDEO_CODEC_H264, false); /* of no use without the second */
+    send(4, VIDEO_CODEC_H264, true);
+    ck_assert_uint_eq(peers[0].sent_count, 4);
+    ck_assert_uint_eq(peers[0].sent[2].frame_seq, 4);
+    ck_assert_uint_eq(peers[0].sent[2].missed, 2);
 }
 END_TEST
 
@@ -704,6 +735,7 @@ int main(void)
     tcase_add_test(tcase, nothing_is_sent_before_the_first_message_or_the_delay);
     tcase_add_test(tcase, a_slow_h264_client_resumes_at_the_next_keyframe);
     tcase_add_test(tcase, a_slow_jpeg_client_gets_the_newest);
+    tcase_add_test(tcase, a_frame_that_the_socket_does_not_begin_is_missed);
     tcase_add_test(tcase, a_frame_and_its_info_stay_together_when_the_socket_fills_between_them);
     tcase_add_test(tcase, a_break_in_the_stream_waits_for_a_keyframe_and_is_told);
     tcase_add_test(tcase, another_codec_starts_on_its_own_keyframe);

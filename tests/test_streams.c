@@ -87,6 +87,14 @@ int ws_peer_send(struct ws_peer *peer, const uint8_t *frame, size_t frame_bytes)
     return 0;
 }
 
+int ws_peer_offer(struct ws_peer *peer, struct iovec *pieces, unsigned count)
+{
+    (void)peer;
+    (void)pieces;
+    frames_sent += count;
+    return 0;
+}
+
 bool ws_peer_busy(struct ws_peer *peer)
 {
     (void)peer;
