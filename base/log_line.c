@@ -3,6 +3,7 @@
 #include "base/log_line.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -44,8 +45,8 @@ put_format(struct sink *sink, const char *format, ...)
 static void put_plain(struct sink *sink, const char *message)
 {
     for (; *message; message++) {
-        char byte = (unsigned char)*message < ' ' || *message == 0x7f ? '?' : *message;
-        put(sink, &byte, 1);
+        bool odd = (unsigned char)*message < ' ' || *message == 0x7f;
+        put(sink, odd ? "?" : message, 1);
     }
 }
 

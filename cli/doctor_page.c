@@ -33,6 +33,7 @@ static unsigned listeners(const char *path, uint32_t port)
     unsigned found = 0;
 
     while (file && fgets(line, sizeof(line), file)) {
+        // NOLINTNEXTLINE(cert-err34-c): the kernel wrote these numbers
         if (sscanf(line, " %*u: %63[0-9A-F]:%x %*[0-9A-F]:%*x %x", address, &at_port, &state) != 3)
             continue;
         if (at_port == port && state == LISTENING)
@@ -48,19 +49,20 @@ void doctor_check_page(struct doctor *doctor, bool serves)
     unsigned found =
         listeners("/proc/net/tcp", doctor->port) | listeners("/proc/net/tcp6", doctor->port);
 
-    if (!serves && found)
+    if (!serves && found) {
         doctor_say(doctor, CRITICAL, "port",
                    "%" PRIu32 " is taken by a program that does not answer as simcastd does over "
                    "plain http; stop it, or choose another by --listen. (A simcastd with TLS is "
                    "not asked here.)",
                    doctor->port);
-    else if (!serves)
+    } else if (!serves) {
         doctor_say(doctor, FINE, "port", "%" PRIu32 " is free", doctor->port);
-    else if (found & LISTENS_BEYOND)
+    } else if (found & LISTENS_BEYOND) {
         doctor_say(doctor, WARNING, "page",
                    "plain http on an address that others reach: their browsers decode no H.264 "
                    "there and show JPEG alone; give simcastd --tls-cert and --tls-key, or use a "
                    "tunnel to localhost");
-    else
+    } else {
         doctor_say(doctor, FINE, "page", "on this machine alone, where browsers decode everything");
+    }
 }
