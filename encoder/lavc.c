@@ -42,7 +42,7 @@ static void on_log(void *object, int level, const char *format, va_list args)
 {
     static _Thread_local char line[LINE_BYTES];
     static _Thread_local size_t length;
-    static _Thread_local int print_prefix = 1;
+    int print_prefix = 0; /* an address */
 
     if (level > AV_LOG_INFO)
         return;

@@ -29,6 +29,16 @@ struct session {
     AVPacket *packet;
 };
 
+/* Of a session without a codec. */
+static inline void session_open_decoder(struct session *session, uint32_t codec)
+{
+    session->decoder = avcodec_alloc_context3(
+        avcodec_find_decoder(codec == VIDEO_CODEC_HEVC ? AV_CODEC_ID_HEVC : AV_CODEC_ID_H264));
+    session->decoded = av_frame_alloc();
+    session->packet = av_packet_alloc();
+    ck_assert_int_eq(avcodec_open2(session->decoder, NULL, NULL), 0);
+}
+
 static inline struct session session_open_with(const struct codec_backend *backend,
                                                const struct picture *like, uint32_t width,
                                                uint32_t height, size_t packet_bytes_max)
@@ -42,21 +52,17 @@ static inline struct session session_open_with(const struct codec_backend *backe
                                            .preset = "ultrafast"}};
     struct codec_config config = {
         .settings = session.settings, .packet_bytes_max = packet_bytes_max, .like = like};
-    bool hevc = backend->codec == VIDEO_CODEC_HEVC;
 
     ck_assert_msg(backend->open(&config, &session.codec) == 0, "%s: %s", backend->name,
                   codec_complaint());
-    session.decoder =
-        avcodec_alloc_context3(avcodec_find_decoder(hevc ? AV_CODEC_ID_HEVC : AV_CODEC_ID_H264));
-    session.decoded = av_frame_alloc();
-    session.packet = av_packet_alloc();
-    ck_assert_int_eq(avcodec_open2(session.decoder, NULL, NULL), 0);
+    session_open_decoder(&session, backend->codec);
     return session;
 }
 
 static inline void session_close(struct session *session)
 {
-    session->backend->close(session->codec);
+    if (session->codec)
+        session->backend->close(session->codec);
     av_packet_free(&session->packet);
     av_frame_free(&session->decoded);
     avcodec_free_context(&session->decoder);

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The stage on a GPU, of which tests/fake_cuda, fake_nvenc and fake_nvjpeg play the part: what it
+ * copies, what it encodes with, and that the stream goes on when the GPU does not.
+ */
+#include <stdlib.h>
+
+#include "tests/gpu_kit.h"
+#include "tests/stage_kit.h"
+#include "tests/video_kit.h"
+
+#define PICTURE_BYTES ((uint64_t)WIDTH * HEIGHT * 4)
+#define STRIDE_BYTES (WIDTH * 4U)
+
+static struct session viewer; /* the decoder of world.viewer */
+
+static void set_up_gpu(void)
+{
+    set_up();
+    world.config.choice = CODER_AUTO;
+    viewer = (struct session){0};
+}
+
+static void tear_down_gpu(void)
+{
+    session_close(&viewer);
+    tear_down();
+}
+
+/* The simulator's ring anew, in GPU memory. */
+static void open_cuda_simulator(void)
+{
+    struct ring_producer_config config = {.dir = world.dir,
+                                          .stream = STREAM,
+                                          .kind = RING_KIND_FRAMES,
+                                          .payload_bytes_max = PICTURE_BYTES,
+                                          .memory = RING_MEMORY_CUDA};
+
+    ring_producer_close(world.simulator);
+    ck_assert_msg(ring_producer_open(&config, &world.simulator) == 0, "%s", ring_cuda_reason());
+}
+
+/* Renders a picture where the ring lies. */
+static struct kit_frame render(unsigned phase)
+{
+    struct kit_frame kit = kit_frame_make(PIXEL_RGBA, WIDTH, HEIGHT, 0, phase);
+    struct ring_frame frame = kit.frame;
+    struct ring_loan loan;
+    struct cuda cuda;
+
+    frame.frame_id = ++world.frame_id;
+    frame.stride_bytes = STRIDE_BYTES;
+    frame.payload_bytes = PICTURE_BYTES;
+    ck_assert_int_eq(ring_loan(world.simulator, &loan), 0);
+    struct cuda_copy copy = {
+        .from_memory = RING_MEMORY_HOST,
+        .from = kit.bytes,
+        .from_stride_bytes = kit.frame.stride_bytes,
+        .into = (uint64_t)(uintptr_t)loan.payload,
+        .into_stride_bytes = STRIDE_BYTES,
+        .width_bytes = STRIDE_BYTES,
+        .rows = HEIGHT,
+    };
+    ck_assert_int_eq(cuda_open(0, &cuda), 0);
+    ck_assert_int_eq(cuda_enter(&cuda), 0);
+    ck_assert_int_eq(cuda_copy(&cuda, &copy), 0);
+    ck_assert_int_eq(cuda_wait(&cuda), 0);
+    cuda_leave(&cuda);
+    cuda_close(&cuda);
+    ck_assert_int_gt(ring_publish(world.simulator, &loan, &frame), 0);
+    return kit;
+}
+
+/* The packet of the newest frame, which must show the scene of that phase. */
+static struct video_header decode_next(const struct ring_frame *frame, unsigned phase)
+{
+    struct ring_view view;
+    struct video_packet_view packet = next_packet(&view);
+    struct codec_packet coded = {.bytes = (uint8_t *)(uintptr_t)packet.payload,
+                                 .size_bytes = packet.header.size};
+
+    if (!viewer.decoder)
+        session_open_decoder(&viewer, packet.header.codec);
+    ck_assert_uint_eq(view.frame.frame_id, world.frame_id);
+    double psnr = decoded_psnr(&viewer, &coded, frame, phase);
+    ck_assert_msg(psnr >= 24, "phase %u: PSNR %.1f dB", phase, psnr);
+    ring_release(world.viewer, &view);
+    return packet.header;
+}
+
+static struct video_header rendered_and_decoded(unsigned phase)
+{
+    struct kit_frame kit = render(phase);
+    struct video_header header = decode_next(&kit.frame, phase);
+
+    kit_frame_free(&kit);
+    return header;
+}
+
+static struct video_header shown_and_decoded(unsigned phase)
+{
+    struct kit_frame kit = kit_frame_make(PIXEL_RGBA, WIDTH, HEIGHT, 0, phase);
+
+    kit.frame.frame_id = ++world.frame_id;
+    publish(&kit, kit.frame);
+    struct video_header header = decode_next(&kit.frame, phase);
+    kit_frame_free(&kit);
+    return header;
+}
+
+static void assert_describes(const char *what)
+{
+    char text[256];
+
+    stage_describe(world.stage, text, sizeof(text));
+    ck_assert_msg(strstr(text, what) != NULL, "\"%s\" does not say \"%s\"", text, what);
+}
+
+START_TEST(the_processor_copies_no_picture_of_a_host_ring)
+{
+    begin();
+    shown_and_decoded(0);
+    struct fake_cuda_state before = cuda_state();
+    for (unsigned i = 1; i < 20; i++)
+        shown_and_decoded(i);
+    struct fake_cuda_state after = cuda_state();
+    assert_describes("h264_nvenc");
+    ck_assert_uint_eq(after.pageable_bytes, 0);
+    ck_assert_uint_eq(after.pinned_bytes - before.pinned_bytes, 19 * PICTURE_BYTES);
+    ck_assert_uint_eq(after.kernels, 0);
+}
+END_TEST
+
+START_TEST(nobody_copies_a_picture_of_a_cuda_ring)
+{
+    open_cuda_simulator();
+    begin();
+    rendered_and_decoded(0);
+    struct fake_cuda_state before = cuda_state();
+    struct kit_frame kit = render(1);
+    struct fake_cuda_state rendered = cuda_state();
+    decode_next(&kit.frame, 1);
+    struct fake_cuda_state after = cuda_state();
+    ck_assert_uint_gt(rendered.pageable_bytes, before.pageable_bytes); /* the simulator's */
+    ck_assert_uint_eq(after.pageable_bytes, rendered.pageable_bytes);
+    ck_assert_uint_eq(after.pinned_bytes, rendered.pinned_bytes);
+    ck_assert_uint_eq(after.device_bytes, rendered.device_bytes);
+    ck_assert_uint_eq(after.kernels, 0);
+    kit_frame_free(&kit);
+    for (unsigned i = 2; i < 40; i++)
+        rendered_and_decoded(i);
+    /* Each slot was registered when it first came, and never again. */
+    ck_assert_uint_le(nvenc_state().registered, 8 + 2);
+    ck_assert_uint_eq(nvenc_state().opened, 1);
+}
+END_TEST
+
+START_TEST(another_simulator_with_a_cuda_ring_begins_anew)
+{
+    open_cuda_simulator();
+    begin();
+    rendered_and_decoded(0);
+    ck_assert(!(rendered_and_decoded(1).flags & VIDEO_FLAG_KEYFRAME));
+    open_cuda_simulator();
+    TURN_UNTIL(simulator_demand().wanting == 1);
+    ck_assert(rendered_and_decoded(2).flags & VIDEO_FLAG_KEYFRAME);
+    ck_assert(!(rendered_and_decoded(3).flags & VIDEO_FLAG_KEYFRAME));
+    ck_assert_uint_eq(nvenc_state().opened, 2);
+    ck_assert_uint_eq(nvenc_state().sessions, 1);
+    ck_assert_uint_eq(nvenc_state().forgotten, 0);
+}
+END_TEST
+
+START_TEST(hevc_is_encoded_where_it_is_asked_for)
+{
+    struct stream_settings asked = {.codec = VIDEO_CODEC_HEVC};
+
+    begin();
+    ring_consumer_settings(world.viewer, &asked);
+    TURN_UNTIL(simulator_demand().settings_changes > 0);
+    struct video_header header = shown_and_decoded(0);
+    ck_assert_uint_eq(header.codec, VIDEO_CODEC_HEVC);
+    ck_assert(header.flags & VIDEO_FLAG_KEYFRAME);
+    for (unsigned i = 1; i < 10; i++)
+        ck_assert(!(shown_and_decoded(i).flags & VIDEO_FLAG_KEYFRAME));
+    assert_describes("hevc_nvenc");
+}
+END_TEST
+
+START_TEST(hevc_that_the_gpu_has_not_is_h264)
+{
+    struct stream_settings asked = {.codec = VIDEO_CODEC_HEVC};
+
+    setenv("FAKE_NVENC_CODECS", "h264", 1);
+    begin();
+    ring_consumer_settings(world.viewer, &asked);
+    TURN_UNTIL(simulator_demand().settings_changes > 0);
+    ck_assert_uint_eq(shown_and_decoded(0).codec, VIDEO_CODEC_H264);
+    assert_describes("h264_nvenc");
+}
+END_TEST
+
+static const struct {
+    const char *variable;
+    const char *value;
+} losses[] = {
+    {"FAKE_NVENC_FAIL", "nvEncEncodePicture:5"},
+    {"FAKE_NVENC_FAIL", "nvEncLockBitstream:20"},
+    {"FAKE_CUDA_FAIL", "*:719"},
+};
+
+START_TEST(a_gpu_lost_in_mid_stream_is_replaced_within_a_second)
+{
+    begin();
+    for (unsigned i = 0; i < 5; i++)
+        shown_and_decoded(i);
+    assert_describes("h264_nvenc");
+    setenv(losses[_i].variable, losses[_i].value, 1);
+    int64_t lost_ns = clock_now_ns();
+    show(PIXEL_RGBA, WIDTH, HEIGHT);
+    TURN_UNTIL(stage_counts(world.stage).lost == 1);
+    struct video_header header = shown_and_decoded(6); /* with the decoder that saw the GPU's */
+    ck_assert_int_lt(clock_now_ns() - lost_ns, NS_PER_S);
+    ck_assert(header.flags & VIDEO_FLAG_KEYFRAME);
+    assert_describes("libx264");
+    unsetenv(losses[_i].variable); /* a GPU that comes back is left alone */
+    for (unsigned i = 7; i < 12; i++)
+        ck_assert(!(shown_and_decoded(i).flags & VIDEO_FLAG_KEYFRAME));
+    assert_describes("libx264");
+    ck_assert_uint_eq(stage_counts(world.stage).gpu_lost, 1);
+    ck_assert_uint_eq(stage_counts(world.stage).lost, 1);
+}
+END_TEST
+
+/* A data-centre GPU: memory and kernels, but no NVENC. */
+START_TEST(a_cuda_ring_without_nvenc_is_sent_as_jpeg_where_that_is_allowed)
+{
+    setenv("FAKE_NVENC_FAIL", "nvEncOpenEncodeSessionEx:2", 1);
+    world.config.jpeg_instead = true;
+    open_cuda_simulator();
+    begin();
+    struct kit_frame kit = render(0);
+    struct ring_view view;
+    ck_assert_uint_eq(next_packet(&view).header.codec, VIDEO_CODEC_JPEG);
+    assert_describes("nvJPEG");
+    ring_release(world.viewer, &view);
+    kit_frame_free(&kit);
+}
+END_TEST
+
+START_TEST(a_cuda_ring_that_nothing_can_encode_is_refused)
+{
+    setenv("FAKE_NVENC_FAIL", "nvEncOpenEncodeSessionEx:2", 1);
+    open_cuda_simulator();
+    begin();
+    for (unsigned i = 0; i < 3; i++) {
+        struct kit_frame kit = render(i);
+        TURN_UNTIL(stage_counts(world.stage).refused == i + 1);
+        kit_frame_free(&kit);
+    }
+    ck_assert_uint_eq(stage_counts(world.stage).encoded, 0);
+    ring_producer_close(world.simulator); /* and one in host memory is taken */
+    open_simulator();
+    TURN_UNTIL(simulator_demand().wanting == 1);
+    ck_assert(shown_and_decoded(4).flags & VIDEO_FLAG_KEYFRAME);
+    assert_describes("libx264");
+}
+END_TEST
+
+START_TEST(who_asks_for_libx264_gets_no_gpu)
+{
+    world.config.choice = CODER_X264;
+    begin();
+    shown_and_decoded(0);
+    assert_describes("libx264");
+    ck_assert_uint_eq(cuda_state().contexts, 0); /* and the ring is not pinned */
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("stage_gpu");
+    TCase *cases = tcase_create("stage_gpu");
+    const char *missing = gpu_missing(&codec_nvenc);
+
+    if (missing) {
+        printf("skipped: %s\n", missing);
+        return GPU_SKIPPED;
+    }
+    tcase_add_checked_fixture(cases, set_up_gpu, tear_down_gpu);
+    tcase_add_test(cases, the_processor_copies_no_picture_of_a_host_ring);
+    tcase_add_test(cases, nobody_copies_a_picture_of_a_cuda_ring);
+    tcase_add_test(cases, another_simulator_with_a_cuda_ring_begins_anew);
+    tcase_add_test(cases, hevc_is_encoded_where_it_is_asked_for);
+    tcase_add_test(cases, hevc_that_the_gpu_has_not_is_h264);
+    tcase_add_loop_test(cases, a_gpu_lost_in_mid_stream_is_replaced_within_a_second, 0,
+                        (int)(sizeof(losses) / sizeof(losses[0])));
+    tcase_add_test(cases, a_cuda_ring_without_nvenc_is_sent_as_jpeg_where_that_is_allowed);
+    tcase_add_test(cases, a_cuda_ring_that_nothing_can_encode_is_refused);
+    tcase_add_test(cases, who_asks_for_libx264_gets_no_gpu);
+    tcase_set_timeout(cases, 30);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
