@@ -9,7 +9,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CASES = {
     "the gate agrees with its model and every mutant is killed": ["gate", "--events", "100000000"],
-    "no motion passes and no stop is lost in episodes": ["episodes", "--count", "33"],
+    "no motion passes and no stop is lost in episodes": ["episodes", "--count", "42", "--jobs", "2"],
     "no motion survives a restart of the NATS server": ["nats-restart", "--count", "10"],
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The proving ground: a real nats-server, the pattern simulator, the encoder and simcastd, an
-operator who drives through a WebSocket at a high rate, and a robot that listens on NATS.
+operator who drives through a WebSocket at a high rate, and a robot that listens on NATS. simcastd
+reaches NATS through a wire (wire.py) that can delay and be cut.
 
 All times are CLOCK_MONOTONIC nanoseconds of this machine, so what the robot receives can be
 compared with when it was sent.
@@ -10,6 +11,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import platform
 import shutil
 import signal
 import subprocess
@@ -19,6 +21,7 @@ import time
 
 from daemon_kit import Daemon, free_port, wait_until
 from nats import Nats, NatsServer
+from wire import Wire
 from ws import Closed, Refused, WebSocket
 
 MS = 1_000_000
@@ -30,6 +33,9 @@ RATE_HZ = 500
 MOTION_SUBJECT = "command.genesis.set_cmd_vel"
 STOP_SUBJECT = "command.genesis.estop"
 GATE_SUBJECT = "telemetry.safety.video_gate"
+ACK_SUBJECT = "telemetry.command.ack"
+REMEMBERED = 20000  # motions whose time of sending is known
+LIBFAKETIME = pathlib.Path("/usr/lib") / f"{platform.machine()}-linux-gnu/faketime/libfaketimeMT.so.1"
 
 
 class Operator(threading.Thread):
@@ -41,6 +47,7 @@ class Operator(threading.Thread):
         self.period = 1 / rate_hz
         self.pressed = collections.deque()
         self.sent_ns = {}  # cmd_seq of what was pressed -> when it was sent
+        self.motion_ns = {}  # likewise for motion, of the newest REMEMBERED
         self.cmd_seq = 0
         self.motion_sent = 0
         self.connected = False
@@ -71,7 +78,10 @@ class Operator(threading.Thread):
                 self.pressed.popleft()
                 pressed["done"].set()
             if time.monotonic() >= due:
-                self._send(socket, "set_cmd_vel", linear_x=0.5, linear_y=0.0, angular_z=0.1)
+                now_ns = self._send(socket, "set_cmd_vel", linear_x=0.5, linear_y=0.0,
+                                    angular_z=0.1)
+                self.motion_ns[self.cmd_seq] = now_ns
+                self.motion_ns.pop(self.cmd_seq - REMEMBERED, None)
                 self.motion_sent += 1
                 due = max(due + self.period, time.monotonic() - 5 * self.period)
             try:
@@ -98,11 +108,16 @@ class Motion:
 
 
 class Robot(threading.Thread):
-    """Hears all commands and what the gate says of itself; never asks anything."""
+    """Hears all commands, what the gate says of itself and what the simulator answers; never asks
+    anything."""
 
-    def __init__(self, port):
+    def __init__(self, port, operator):
         super().__init__(daemon=True)
         self.port = port
+        self.operator = operator
+        self.closings = 0      # words that the gate is closed
+        self.moved = 0         # motions that the simulator accepted
+        self.moved_age_ns = 0  # the oldest of them, since it was sent
         self.motions = []
         self.motion_count = 0
         self.stops_ns = {}     # cmd_seq -> when it came
@@ -117,9 +132,18 @@ class Robot(threading.Thread):
     def was_stopped(self, cmd_seq, pressed_ns):
         return cmd_seq in self.stops_ns or any(s > pressed_ns for s in self.own_stops_ns)
 
+    def _hear_ack(self, payload):
+        sent_ns = self.operator.motion_ns.get(payload["cmd_seq"])
+        if payload["status"] == "ok" and sent_ns is not None:
+            self.moved += 1
+            self.moved_age_ns = max(self.moved_age_ns, time.monotonic_ns() - sent_ns)
+
     def _hear(self, subject, payload):
-        if subject == GATE_SUBJECT:
+        if subject == ACK_SUBJECT:
+            self._hear_ack(payload)
+        elif subject == GATE_SUBJECT:
             self.gated = payload["gated"]
+            self.closings += self.gated
             self.closed_by = payload, time.monotonic_ns()
         elif subject == STOP_SUBJECT:
             if "_safety" in payload:
@@ -129,6 +153,7 @@ class Robot(threading.Thread):
         elif subject == MOTION_SUBJECT:
             if "_safety" in payload:
                 self.gated = True
+                self.closings += 1
                 self.closed_by = "hold", time.monotonic_ns()
                 return
             self.motion_count += 1
@@ -140,7 +165,7 @@ class Robot(threading.Thread):
     def run(self):
         while not self.stopping.is_set():
             try:
-                with Nats(self.port, "command.genesis.>", GATE_SUBJECT) as nats:
+                with Nats(self.port, "command.genesis.>", GATE_SUBJECT, ACK_SUBJECT) as nats:
                     self.gated = None
                     self.connected = True
                     while not self.stopping.is_set():
@@ -164,21 +189,33 @@ class Field:
                             "SIMCAST_GATE_CODEC_GRACE_MS": "100"}
         self.directory = tempfile.mkdtemp(prefix="simcast-prove-")
         self.nats_port = free_port()
-        self.server = NatsServer(self.nats_port)
+        self.wire = Wire(self.nats_port)
+        self.server = NatsServer(self.nats_port, "-a", self.wire.server_host)
         self.bus = f"nats://127.0.0.1:{self.nats_port}"
+        self.clock = pathlib.Path(self.directory) / "wall_clock"  # of a simcastd under faketime
         self.processes = {}
         self.daemon = None
-        self.robot = Robot(self.nats_port)
         self.operator = Operator(lambda: self.daemon.address, rate_hz)
+        self.robot = Robot(self.nats_port, self.operator)
 
-    def start(self, name):
+    def set_wall_clock(self, offset_s):
+        """Of a simcastd that was started with wall_clock=True."""
+        whole = self.clock.with_suffix(".new")
+        whole.write_text(f"{offset_s:+d}\n", encoding="ascii")
+        whole.replace(self.clock)
+
+    def start(self, name, wall_clock=False):
         if name == "nats":
             self.robot.server += 1
             self.server.start()
         elif name == "simcastd":
-            self.daemon = Daemon(self.build / "daemon" / "simcastd", "--bus", self.bus,
-                                 "--commands-per-s", 1000,
-                                 directory=self.directory, environment=self.environment)
+            fake = {"LD_PRELOAD": str(LIBFAKETIME), "FAKETIME_NO_CACHE": "1",
+                    "FAKETIME_TIMESTAMP_FILE": str(self.clock),
+                    "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+            self.daemon = Daemon(self.build / "daemon" / "simcastd", "--bus",
+                                 f"nats://{self.wire.address}", "--commands-per-s", 1000,
+                                 directory=self.directory,
+                                 environment={**self.environment, **(fake if wall_clock else {})})
         else:
             command = [self.build / name / f"simcast-{name}", "--ipc-dir", self.directory]
             if name == "sim":
@@ -204,17 +241,19 @@ class Field:
         return time.monotonic_ns() - int(age_ms) * MS
 
     def recover(self):
-        """Until the robot moves again; presses estop_clear where it is needed."""
+        """Until motion comes and the simulator obeys it; presses estop_clear where it is needed."""
         deadline = time.monotonic() + 20
-        before = self.robot.motion_count
-        while self.robot.motion_count == before:
+        came, moved = self.robot.motion_count, self.robot.moved
+        while self.robot.moved == moved:
             if time.monotonic() > deadline:
                 raise AssertionError("the robot never moved again: " + json.dumps(
                     self.daemon.health()) + f", operator connected {self.operator.connected}, "
                     f"robot connected {self.robot.connected}")
-            if self.daemon.health()["gate"] == "ESTOP":
+            latched = self.robot.motion_count > came  # it hears, but does not obey
+            if latched or self.daemon.health()["gate"] == "ESTOP":
                 self.operator.press("estop_clear")
-            wait_until(lambda: self.robot.motion_count > before, 0.1)
+            came = self.robot.motion_count
+            wait_until(lambda: self.robot.moved > moved, 0.1)
 
     def __enter__(self):
         try:
@@ -239,4 +278,5 @@ class Field:
                 process.wait()
         if self.daemon:
             self.daemon.__exit__()
+        self.wire.close()
         shutil.rmtree(self.directory, ignore_errors=True)
