@@ -179,7 +179,9 @@ int coder_fulfil(struct coder *coder, const struct stream_settings *wanted,
     coder_close(coder);
     coder->wish = wish;
     coder->memory = like ? like->memory : RING_MEMORY_HOST;
-    return open_best(coder, like);
+    int rc = open_best(coder, like);
+    coder->wish = possible(coder, &wish); /* now that it is known who is here */
+    return rc;
 }
 
 bool coder_wants_pinned(enum coder_choice choice)

@@ -96,7 +96,7 @@ static bool read_codec(void *into, const char *value)
     if (!stage->jpeg_instead && video_codec_parse(value, &codec) < 0)
         return false;
     stage->settings.codec = codec;
-    return codec != VIDEO_CODEC_HEVC;
+    return true;
 }
 
 static bool read_backend(void *into, const char *value)
@@ -257,12 +257,13 @@ static const struct option_row rows[] = {
      "preset=NAME. The picture is made to fit the size, never enlarged.\n"
      "May be repeated; the variable has several between blanks\n"
      "(jpeg=jpeg and h264=h264, both at full size)"},
-    {"codec", "SIMCAST_CODEC", NULL, "NAME", read_codec, "h264, jpeg or auto",
-     "of CAMERA.packets until a viewer asks for another: h264, jpeg, or\n"
-     "auto: h264, and jpeg where no H.264 encoder works (h264)"},
+    {"codec", "SIMCAST_CODEC", NULL, "NAME", read_codec, "h264, hevc, jpeg or auto",
+     "of CAMERA.packets until a viewer asks for another: h264, hevc (on\n"
+     "NVENC, else h264), jpeg, or auto: h264, and jpeg where no H.264\n"
+     "encoder works (h264)"},
     {"codec-backend", "SIMCAST_CODEC_BACKEND", NULL, "NAME", read_backend, "auto, nvenc or x264",
-     "who encodes H.264: auto and nvenc try NVIDIA's encoder and take\n"
-     "libx264 where there is none; x264 does not try (auto)"},
+     "who encodes: auto and nvenc try NVIDIA's NVENC and nvJPEG and take\n"
+     "libx264 and libjpeg where there is none; x264 does not try (auto)"},
     {"jpeg-quality", "SIMCAST_JPEG_QUALITY", NULL, "N", read_quality, "1 to 100", "1 to 100 (80)"},
     {"jpeg-threads", "SIMCAST_JPEG_THREADS", NULL, "N", read_jpeg_threads, "0 to 8",
      "threads that share a picture as JPEG; 0: one for each 750,000\n"

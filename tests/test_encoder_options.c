@@ -74,6 +74,8 @@ START_TEST(auto_falls_back_to_jpeg_and_h264_does_not)
     ck_assert(stage->jpeg_instead);
     ck_assert_int_eq(read_flags("--codec=auto", "--codec=h264", NULL), OPTION_GO);
     ck_assert(!stage->jpeg_instead);
+    ck_assert_int_eq(read_flags("--codec=hevc", NULL, NULL), OPTION_GO);
+    ck_assert_uint_eq(stage->settings.codec, VIDEO_CODEC_HEVC);
     ck_assert_int_eq(read_flags("--codec", "jpeg", "--codec-backend=x264"), OPTION_GO);
     ck_assert_uint_eq(stage->settings.codec, VIDEO_CODEC_JPEG);
     ck_assert_int_eq(stage->choice, CODER_X264);
@@ -121,7 +123,7 @@ START_TEST(renditions_are_added_replaced_and_removed_by_name)
 END_TEST
 
 static const char *const wrong[] = {
-    "--codec=hevc",
+    "--codec=vp9",
     "--codec-backend=vaapi",
     "--jpeg-quality=0",
     "--jpeg-quality=80.5",
