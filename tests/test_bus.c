@@ -390,6 +390,7 @@ START_TEST(a_full_mailbox_drops_the_flood_but_not_the_stop)
     ck_assert(WAIT_UNTIL(
         (publish(pair[0], BUS_LANE_NORMAL, "t.flood", payload), counters(pair[1]).dropped_in > 0),
         60));
+    ck_assert_uint_eq(counters(pair[1]).slow_episodes, 1); /* however many were lost */
     ck_assert_int_eq(publish(pair[0], BUS_LANE_STOP, "t.stop", "{}"), 0);
     struct bus_message message;
     ck_assert(WAIT_UNTIL(bus_take(pair[1], &message) == 0 && strcmp(message.subject, "t.stop") == 0,
