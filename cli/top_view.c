@@ -25,8 +25,22 @@ struct look {
     json_t *clients;
 };
 
+/* A control loop tells once a second, so the look before may hold the same. */
+struct told {
+    double periods;
+    double seconds; /* that they took */
+    struct top_buckets times[TOP_ROBOT_TIMES];
+};
+
+struct robot_history {
+    char stream[TOP_NAME_BYTES];
+    struct told before;
+    struct told now;
+};
+
 struct top {
     struct top_server server;
+    struct robot_history robots[TOP_ROBOTS_MAX];
     struct survey survey;
     struct survey found;
     struct look before;
@@ -352,13 +366,45 @@ static void fill_stages(struct top *top)
     }
 }
 
-static void fill_robot(struct top *top, const char *stream, struct top_robot *robot)
+static const char *const robot_times[TOP_ROBOT_TIMES] = {"period", "jitter", "latency", "reaction",
+                                                         "step"};
+
+/* The place of a robot; another one that had it is forgotten. */
+static struct robot_history *history_of(struct top *top, const char *stream, unsigned index)
 {
-    static const char *const times[TOP_ROBOT_TIMES] = {"period", "jitter", "latency", "reaction",
-                                                       "step"};
+    for (unsigned i = 0; i < TOP_ROBOTS_MAX; i++) {
+        if (strcmp(top->robots[i].stream, stream) == 0)
+            return &top->robots[i];
+    }
+    top->robots[index] = (struct robot_history){0};
+    copy_text(stream, top->robots[index].stream);
+    return &top->robots[index];
+}
+
+/* Keeps the last two that differ. */
+static void remember(const struct top *top, const char *label, struct robot_history *history)
+{
+    struct told told = {.periods = metric(&top->now, "simcast_hal_periods_total", label),
+                        .seconds = metric(&top->now, "simcast_hal_period_seconds_sum", label)};
+    char series[64];
+
+    if (told.periods == history->now.periods)
+        return;
+    for (unsigned i = 0; i < TOP_ROBOT_TIMES; i++) {
+        snprintf(series, sizeof(series), "simcast_hal_%s_seconds", robot_times[i]);
+        (void)top_metrics_buckets(&top->now.metrics, series, label, &told.times[i]);
+    }
+    history->before = history->now;
+    history->now = told;
+}
+
+static void fill_robot(struct top *top, const char *stream, unsigned index, struct top_robot *robot)
+{
+    struct robot_history *history = history_of(top, stream, index);
+    const struct told *before = &history->before;
+    const struct told *now = &history->now;
     static const char *const modes[] = {"ARMED", "HOLD", "ESTOP"};
     char label[TOP_NAME_BYTES + 32];
-    char series[64];
 
     copy_text(stream, robot->stream);
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
@@ -367,11 +413,15 @@ static void fill_robot(struct top *top, const char *stream, struct top_robot *ro
             copy_text(modes[i], robot->mode);
     }
     snprintf(label, sizeof(label), "stream=\"%s\"", stream);
+    remember(top, label, history);
     for (unsigned i = 0; i < TOP_ROBOT_TIMES; i++) {
-        snprintf(series, sizeof(series), "simcast_hal_%s_seconds", times[i]);
-        fill_times(top, series, label, times[i], &robot->times[i]);
+        copy_text(robot_times[i], robot->times[i].name);
+        robot->times[i].p50_s = top_buckets_percentile(&before->times[i], &now->times[i], 50);
+        robot->times[i].p99_s = top_buckets_percentile(&before->times[i], &now->times[i], 99);
     }
-    robot->rate_hz = metric_rate(top, "simcast_hal_periods_total", label);
+    bool anew = now->periods < before->periods; /* the loop was started again */
+    double seconds = now->seconds - (anew ? 0 : before->seconds);
+    robot->rate_hz = seconds > 0 ? (now->periods - (anew ? 0 : before->periods)) / seconds : NAN;
     robot->overruns = metric(&top->now, "simcast_hal_overruns_total", label);
     robot->late = metric(&top->now, "simcast_hal_late_total", label);
     robot->stale = metric(&top->now, "simcast_hal_stale_total", label);
@@ -388,7 +438,8 @@ static void fill_robots(struct top *top)
            top_metrics_label(&top->now.metrics, "simcast_hal_periods_total", count, "stream",
                              stream, sizeof(stream))) {
         top->view.robots[count] = (struct top_robot){0};
-        fill_robot(top, stream, &top->view.robots[count++]);
+        fill_robot(top, stream, count, &top->view.robots[count]);
+        count++;
     }
     top->view.robot_count = count;
 }
