@@ -268,8 +268,11 @@ static void run_period(struct hal_loop *loop, struct period_result *result)
     bool follow = may_follow(loop, &sense);
     if (!follow)
         forget_action(loop);
-    else if (sense.moved_on)
+    /* A control program goes on seeing while it may not act; a policy of ours is not asked. */
+    if (sense.moved_on && (follow || loop->endpoint))
         sent_ns = observe(loop, &sense, result);
+    if (!follow)
+        sent_ns = 0;
     if (sent_ns != 0)
         answered = take_actions(loop, sent_ns, until_ns, result);
     if (loop->silent++ > loop->config.patience)

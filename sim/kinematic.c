@@ -23,6 +23,7 @@ void kinematic_step(struct kinematic *kinematic, const struct robot_input *input
     kinematic->x_m += (cosine * kinematic->velocity[0] - sine * kinematic->velocity[1]) * dt_s;
     kinematic->y_m += (sine * kinematic->velocity[0] + cosine * kinematic->velocity[1]) * dt_s;
     kinematic->yaw_rad = remainder(kinematic->yaw_rad + kinematic->velocity[2] * dt_s, TURN);
+    kinematic->alpha = input->alpha;
     kinematic->steps++;
 }
 
@@ -32,6 +33,7 @@ void kinematic_observe(const struct kinematic *kinematic, struct robot_state *re
         .magic = ROBOT_STATE_MAGIC,
         .sim_time_ns = (int64_t)kinematic->steps * ROBOT_STEP_NS,
         .step = kinematic->steps,
+        .alpha = (float)kinematic->alpha,
         .position_m = {kinematic->x_m, kinematic->y_m, HEIGHT_M},
         .orientation_xyzw = {0, 0, sin(kinematic->yaw_rad / 2), cos(kinematic->yaw_rad / 2)},
         .angular_velocity_radps = {0, 0, (float)kinematic->velocity[2]},

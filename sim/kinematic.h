@@ -16,6 +16,7 @@ struct kinematic {
     double y_m;
     double yaw_rad;
     double velocity[3];
+    double alpha;
     uint64_t steps;
 };
 

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -18,9 +19,21 @@ import time
 from daemon_kit import Daemon, wait_until
 from nats import NatsServer
 
+PYTHON = "/usr/bin/python3"  # a python3 found in PATH may be another one, without zmq
+try:
+    import zmq
+except ImportError:
+    if sys.executable != PYTHON and os.path.exists(PYTHON):
+        os.execv(PYTHON, [PYTHON, *sys.argv])
+    zmq = None
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DEMO_PORT = 43420
 NATS_PORT = 43421
+OBSERVATIONS = "tcp://127.0.0.1:43422"
+COMMANDS = "tcp://127.0.0.1:43423"
+WIDTH, HEIGHT = 128, 96
+THEIR_JOINTS = 18
 STOP_SECONDS_MAX = 0.2  # a period and a gate's tick are 60 ms; the rest is for a busy machine
 
 
@@ -164,6 +177,106 @@ def an_operators_stop_arrives_without_a_bus(build):
         nats.stop()
 
 
+class ControlProgram:
+    """A program that speaks the eight parts and the two parts, as those that exist already do."""
+
+    def __init__(self):
+        self.context = zmq.Context()
+        self.subscriber = self.context.socket(zmq.SUB)
+        self.subscriber.setsockopt(zmq.RCVHWM, 1)
+        self.subscriber.setsockopt(zmq.SUBSCRIBE, b"observation")
+        self.subscriber.setsockopt(zmq.RCVTIMEO, 10_000)
+        self.pusher = self.context.socket(zmq.PUSH)
+        self.pusher.setsockopt(zmq.SNDHWM, 5)
+        self.pusher.setsockopt(zmq.LINGER, 0)
+        self.subscriber.connect(OBSERVATIONS)
+        self.pusher.connect(COMMANDS)
+
+        self.seen = self.observe()  # it sees, though at HOLD it may not act
+        self.running = True
+        self.thread = threading.Thread(target=self._control, daemon=True)
+
+    def start(self, joints):
+        """Answers each observation with these joints, from now on."""
+        self.joints = joints
+        self.thread.start()
+
+    def _control(self):
+        while self.running:
+            self.seen = self.observe()
+            self.command(self.seen[0]["timestamp_ns"], self.joints)
+
+    def close(self):
+        self.running = False
+        self.thread.join(20)
+        self.subscriber.close()
+        self.pusher.close()
+        self.context.term()
+
+    def observe(self):
+        """(metadata, joints, the four pictures)"""
+        topic, version, metadata, joints, *pictures = self.subscriber.recv_multipart()
+        assert topic == b"observation" and version == b"1.0", (topic, version)
+        assert len(pictures) == 4, len(pictures)
+        return json.loads(metadata), struct.unpack(f"<{THEIR_JOINTS}f", joints), pictures
+
+    def command(self, observation_ns, joints):
+        metadata = {"joint_positions": {"shape": [THEIR_JOINTS], "dtype": "float32"},
+                    "timestamp_ns": time.monotonic_ns(),
+                    "observation_timestamp_ns": observation_ns}
+        self.pusher.send_multipart([json.dumps(metadata).encode(),
+                                    struct.pack(f"<{THEIR_JOINTS}f", *joints)])
+
+
+def pixel(picture, x, y):
+    return tuple(picture[3 * (y * WIDTH + x):3 * (y * WIDTH + x) + 3])
+
+
+def check_pictures(metadata, pictures):
+    """The test pattern, as three cameras and a confidence show it."""
+    first, second, depth, confidence = pictures
+    assert metadata["camera_width"] == WIDTH and metadata["camera_height"] == HEIGHT, metadata
+    assert metadata["depth_map"] == {"shape": [HEIGHT, WIDTH], "dtype": "float32"}, metadata
+    for picture in (first, second):
+        assert len(picture) == 3 * WIDTH * HEIGHT, len(picture)
+        assert pixel(picture, 4, 36) == (255, 0, 0), pixel(picture, 4, 36)
+        assert pixel(picture, WIDTH - 4, 36) == (255, 0, 255), pixel(picture, WIDTH - 4, 36)
+    metres = struct.unpack(f"<{WIDTH * HEIGHT}f", depth)
+    assert metres[0] == 1.0 and abs(metres[-1] - 3.0) < 1e-4, (metres[0], metres[-1])
+    sure = struct.unpack(f"<{WIDTH * HEIGHT}f", confidence)
+    assert sure[0] == 1.0 and sure[-1] == 0.5, (sure[0], sure[-1])
+
+
+def a_control_program_sees_the_cameras_and_moves_the_joints(build):
+    if zmq is None:
+        raise Skip("python3-zmq is not installed (apt install python3-zmq)")
+    with Programs(build) as programs:
+        programs.start("simcast-sim", "--pattern", "--size", f"{WIDTH}x{HEIGHT}", "--fps", 30,
+                       "--camera", "second=head", "--camera", "depth=depth", "--camera",
+                       "sure=confidence")
+        programs.start("simcast-encoder", "--codec", "jpeg")
+        programs.start("simcast-hal", "--policy", "external", "--observations", OBSERVATIONS,
+                       "--commands", COMMANDS, "--camera-1", "front", "--camera-2", "second",
+                       "--depth", "depth", "--confidence", "sure",
+                       "--joint-map", "17,1,2,3,4,5,6,7,8,9,10,11")
+        dump = Dump(programs)
+        wanted = [0.001 * (joint + 1) for joint in range(THEIR_JOINTS)]
+        control = ControlProgram()
+
+        def obeyed():
+            ours = dump.newest.get("action", {}).get("joint_position", [9] * 12)
+            return abs(ours[0] - wanted[17]) < 1e-3 and abs(ours[11] - wanted[11]) < 1e-3
+        control.start(wanted)
+        try:
+            assert wait_until(lambda: any(control.seen[2][3]), 10), "no confidence map"
+            check_pictures(control.seen[0], control.seen[2])
+            with Daemon(build / "daemon" / "simcastd", "--video-source", "ring",
+                        directory=programs.directory) as daemon, daemon.connect() as client:
+                drive_until(client, obeyed, dump)
+        finally:
+            control.close()
+
+
 def drive_until(client, condition, dump):
     """Commands a velocity ten times a second, and reads what comes so that nothing is full."""
     deadline = time.monotonic() + 20
@@ -173,6 +286,38 @@ def drive_until(client, condition, dump):
         sequence += 1
         client.send_command("set_cmd_vel", sequence, linear_x=0.2, linear_y=0.0, angular_z=0.0)
         client.receive_all(0.1)
+
+
+def simcast_hal_dump_prints_states_and_actions(build):
+    with Programs(build) as programs:
+        programs.start("simcast-sim", "--pattern", "--fps", 10)
+        programs.start("simcast-hal")
+        done = subprocess.run([build / "cli" / "simcast", "hal", "dump", "--seconds", "3",
+                               "--ipc-dir", programs.directory], capture_output=True, text=True,
+                              timeout=20, check=False)
+        assert done.returncode == 0, done.stderr
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        states = [line for line in lines if line["kind"] == "state"]
+        actions = [line for line in lines if line["kind"] == "action"]
+        assert len(states) > 100 and len(actions) > 100, (len(states), len(actions))
+        for line in states + actions:
+            assert len(line["joint_position"]) == 12 and line["mode"] in ("ARMED", "HOLD"), line
+        answered = {line["step"] for line in states}
+        assert any(line["step"] in answered for line in actions)
+        assert all(after["seq"] > before["seq"] for before, after in zip(actions, actions[1:]))
+
+
+def what_the_kernel_refuses_is_said_and_survived(build):
+    with Programs(build) as programs:
+        programs.start("simcast-sim", "--pattern", "--fps", 10)
+        hal = programs.start("simcast-hal", "--cpu", 1023, "--inference-cpu", 1023)
+        dump = Dump(programs)
+        dump.await_actions(50)
+        assert stop(dump.process) == 0
+        hal.send_signal(signal.SIGTERM)
+        _, err = hal.communicate(timeout=10)
+        assert hal.returncode == 0, err
+        assert err.count("cannot be pinned to CPU 1023") == 2, err
 
 
 def an_exported_network_runs(build):
@@ -210,6 +355,8 @@ def the_demo_walks_by_its_policy(build):
 
 CASES = [the_game_loop_finds_nothing_wrong, wrong_options_and_policies_are_refused_in_one_sentence,
          it_waits_for_a_robot_and_survives_its_restart, an_operators_stop_arrives_without_a_bus,
+         a_control_program_sees_the_cameras_and_moves_the_joints,
+         simcast_hal_dump_prints_states_and_actions, what_the_kernel_refuses_is_said_and_survived,
          an_exported_network_runs, the_demo_walks_by_its_policy]
 
 

@@ -226,6 +226,7 @@ START_TEST(the_world_obeys_pauses_and_resets)
     world_order(world, &orders);
     ck_assert(WAIT_UNTIL((world_observe(world, &now), now.state.position_m[0] > 0.05), 5));
     ck_assert_float_eq_tol(now.state.command[0], 0.5F, 1e-6F);
+    ck_assert_float_eq(now.state.alpha, 1); /* or a policy would be blended away */
     orders.paused = true;
     orders.cmd_seq = 77;
     world_order(world, &orders);
