@@ -232,7 +232,7 @@ const struct config_key config_keys[] = {
      RANGE(0, 86400),
      AT(stalled_s),
      .value = "30",
-     .help = "hang up on a client that takes nothing for so many seconds; 0: never"},
+     .help = "hang up on a client that has not taken a picture in so many seconds; 0: never"},
     {.file = {"limits", "commands_per_s"},
      .flag = "commands-per-s",
      .environment = "SIMCAST_COMMANDS_PER_S",

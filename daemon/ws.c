@@ -345,7 +345,7 @@ static void on_fault(void *data, unsigned status)
     struct session *session = data;
 
     if (session->client)
-        ws_peer_close((struct ws_peer *)session->wsi, (enum ws_close_status)status);
+        ws_peer_close(peer_of(session), (enum ws_close_status)status);
 }
 
 static int on_open(struct ws *ws, struct lws *wsi, struct session *session, enum client_kind kind)
@@ -539,6 +539,8 @@ int ws_create(struct loop *loop, const struct ws_handler *handler, const struct 
         .foreign_loops = loops,
         .fd_limit_per_thread = raise_descriptor_limit(),
         .max_http_header_pool = HEADER_POOL,
+        /* Whatever passes inbound.h fits. */
+        .max_http_header_data = INBOUND_HEAD_BYTES_MAX + 1024,
         .timeout_secs = HANDSHAKE_SECONDS,
         .timeout_secs_ah_idle = IDLE_SECONDS,
         .user = ws,
