@@ -40,6 +40,8 @@ struct codec_config {
     unsigned h264_threads;           /* H.264: slices of a picture; 0: as many as pay */
     bool intra_refresh;              /* H.264: a wave of intra blocks instead of keyframes that
                                         nobody asked for */
+    unsigned vbv_pictures;           /* H.264: how much a picture may take, in average ones; 0: as
+                                        the back end thinks best */
 };
 
 /* Where a coded picture goes, and what became of it. */

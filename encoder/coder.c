@@ -84,6 +84,7 @@ static int try_open(struct coder *coder, const struct codec_backend *backend,
         .like = like,
         .h264_threads = coder->h264_threads,
         .intra_refresh = coder->intra_refresh,
+        .vbv_pictures = coder->vbv_pictures,
     };
     int rc = backend->open(&config, &coder->codec);
 
@@ -113,6 +114,8 @@ static void tell_unopened(struct coder *coder, unsigned index)
 
 const char *coder_reason(const struct coder *coder)
 {
+    if (coder->memory_short)
+        return "there is no memory for an encoder";
     return coder->memory == RING_MEMORY_CUDA
                ? "its pixels lie in GPU memory, and no encoder here takes them from there: publish "
                  "to a ring with memory: host, or ask for JPEG where there is nvJPEG"
@@ -156,8 +159,11 @@ static int open_best(struct coder *coder, const struct picture *like)
     for (unsigned i = 0; i < BACKENDS; i++) {
         if (!is_candidate(coder, i, like))
             continue;
-        if (try_open(coder, backends[i], like) == 0)
+        int rc = try_open(coder, backends[i], like);
+        if (rc == 0)
             return CODER_NEW;
+        if (rc == -ENOMEM && !backends[i]->takes_cuda)
+            return rc; /* it says nothing of the encoder */
         tell_unopened(coder, i);
     }
     return -ENODEV;
@@ -181,6 +187,9 @@ int coder_fulfil(struct coder *coder, const struct stream_settings *wanted,
     coder->memory = like ? like->memory : RING_MEMORY_HOST;
     int rc = open_best(coder, like);
     coder->wish = possible(coder, &wish); /* now that it is known who is here */
+    coder->memory_short = rc == -ENOMEM;
+    if (coder->memory_short)
+        coder->wish = (struct stream_settings){0};
     return rc;
 }
 

@@ -22,9 +22,10 @@ struct coder {
     bool jpeg_instead;       /* when no H.264 encoder opens: send JPEG rather than nothing */
     const char *name;        /* whose codec it is, for the log; borrowed */
     size_t packet_bytes_max; /* room for a coded picture */
-    unsigned jpeg_threads;   /* these three as in struct codec_config */
+    unsigned jpeg_threads;   /* the rest as in struct codec_config */
     unsigned h264_threads;   /* may change; then another codec is opened */
     bool intra_refresh;
+    unsigned vbv_pictures;
 
     const struct codec_backend *backend; /* NULL: none runs */
     struct codec *codec;
@@ -34,6 +35,7 @@ struct coder {
     unsigned absent;             /* a bit per back end: it did not open, or its GPU was lost */
     unsigned gpu_losses;         /* in mid-stream */
     bool hevc_named;             /* that nobody encodes it was said */
+    bool memory_short;           /* so nothing could be opened just now */
 };
 
 enum coder_change {
@@ -46,7 +48,7 @@ enum coder_change {
  * fps the rate to expect; `like` is the first of them, NULL: not known. HEVC that nobody encodes
  * here becomes H.264: backend->codec says what it is. Returns enum coder_change, or -ENODEV when
  * no encoder fulfils the wish; coder_reason() says why, this was logged, and is tried again only
- * for another wish or after coder_close.
+ * for another wish or after coder_close. -ENOMEM: not now; try again with the next picture.
  */
 int coder_fulfil(struct coder *coder, const struct stream_settings *wanted,
                  const struct picture *like);

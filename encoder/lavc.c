@@ -96,17 +96,25 @@ static int get_packet_memory(AVCodecContext *context, AVPacket *packet, int flag
     return 0;
 }
 
+/* With an intra refresh all pictures are alike, so that one need not take more than another. */
+static unsigned vbv_pictures(const struct lavc *lavc)
+{
+    if (lavc->config.vbv_pictures > 0)
+        return lavc->config.vbv_pictures;
+    return lavc->config.intra_refresh ? 1 : lavc->flavour->vbv_pictures;
+}
+
 /* At most what a slot holds. */
 int64_t lavc_picture_bits(const struct lavc *lavc, const struct stream_settings *settings)
 {
-    int64_t vbv_pictures = lavc->flavour->vbv_pictures;
+    int64_t largest = vbv_pictures(lavc);
     int64_t slot_bits = (int64_t)lavc->config.packet_bytes_max * 8;
     int64_t picture_bits = settings->bitrate_bps / settings->fps;
 
-    if (picture_bits > slot_bits / vbv_pictures)
-        picture_bits = slot_bits / vbv_pictures;
-    if (picture_bits > INT32_MAX / vbv_pictures)
-        picture_bits = INT32_MAX / vbv_pictures;
+    if (picture_bits > slot_bits / largest)
+        picture_bits = slot_bits / largest;
+    if (picture_bits > INT32_MAX / largest)
+        picture_bits = INT32_MAX / largest;
     return picture_bits;
 }
 
@@ -121,7 +129,7 @@ static void set_rate(struct lavc *lavc)
 
     context->bit_rate = picture_bits * NOMINAL_FPS;
     context->rc_max_rate = context->bit_rate;
-    context->rc_buffer_size = (int)(picture_bits * lavc->flavour->vbv_pictures);
+    context->rc_buffer_size = (int)(picture_bits * vbv_pictures(lavc));
     lavc->rate_is_new = true;
 }
 

@@ -158,6 +158,11 @@ static bool read_intra_refresh(void *into, const char *value)
     return truth(value, &stage_of(into)->intra_refresh);
 }
 
+static bool read_vbv(void *into, const char *value)
+{
+    return option_whole(value, 0, 30, &stage_of(into)->vbv_pictures);
+}
+
 /* ---- renditions ---------------------------------------------------------------------------- */
 
 /* Renditions have names: a later one of the same name takes the place of an earlier one. */
@@ -279,6 +284,10 @@ static const struct option_row rows[] = {
     {"intra-refresh", "SIMCAST_INTRA_REFRESH", NULL, NULL, read_intra_refresh, "true or false",
      "H.264 without keyframes but those that viewers ask for: a wave of\n"
      "intra blocks renews the picture, and no frame is larger than others"},
+    {"vbv", "SIMCAST_VBV", NULL, "N", read_vbv, "0 to 30 (pictures)",
+     "how much one picture of H.264 may take, in average ones: 1 for an even\n"
+     "flow, more for sharper keyframes; 0: 4 with libx264, 1 with NVENC and\n"
+     "with --intra-refresh (0)"},
     {"packet-bytes-max", "SIMCAST_PACKET_BYTES_MAX", NULL, "N", read_packet_bytes,
      "4096 to 1073741824 (bytes)",
      "size of a packet slot; a larger picture is coded worse (2097152)"},

@@ -58,6 +58,7 @@ static int open_rendition(struct stage *stage, const struct stage_config *config
                 .jpeg_instead = config->jpeg_instead && spec->name[0] == '\0',
                 .jpeg_threads = config->jpeg_threads,
                 .intra_refresh = config->intra_refresh,
+                .vbv_pictures = config->vbv_pictures,
                 .packet_bytes_max = config->packet_bytes_max - VIDEO_PAYLOAD_OFFSET,
             },
         .crc = config->crc,

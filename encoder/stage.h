@@ -40,10 +40,11 @@ struct stage_config {
     struct rendition_spec others[RENDITIONS_MAX - 1]; /* renditions beside the default one */
     unsigned other_count;
     enum coder_choice choice;
-    bool jpeg_instead;       /* when no H.264 encoder opens: the default rendition is JPEG rather
-                                than nothing */
-    unsigned jpeg_threads;   /* that share a picture as JPEG; 0: as many as pay */
-    bool intra_refresh;      /* as in struct codec_config */
+    bool jpeg_instead;     /* when no H.264 encoder opens: the default rendition is JPEG rather
+                              than nothing */
+    unsigned jpeg_threads; /* that share a picture as JPEG; 0: as many as pay */
+    bool intra_refresh;    /* these two as in struct codec_config */
+    unsigned vbv_pictures;
     bool crc;                /* fill in the packets' CRC-32 */
     size_t packet_bytes_max; /* size of a packet slot, at least STAGE_PACKET_BYTES_MIN */
     atomic_uint *busy;       /* counts the cameras that are watched now; NULL: this is the only

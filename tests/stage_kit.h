@@ -102,14 +102,18 @@ __attribute__((unused)) static struct ring_demand simulator_demand(void)
     return demand;
 }
 
-#define TURN_UNTIL(condition)                                                                      \
+/* Turns until the condition holds, with `work` to be done in every turn. */
+#define TURN_AND_DO_UNTIL(condition, work)                                                         \
     do {                                                                                           \
         int64_t deadline_ns = clock_now_ns() + WAIT_NS;                                            \
         while (!(condition)) {                                                                     \
             ck_assert_msg(clock_now_ns() < deadline_ns, "never came: %s", #condition);             \
             turn();                                                                                \
+            work;                                                                                  \
         }                                                                                          \
     } while (0)
+
+#define TURN_UNTIL(condition) TURN_AND_DO_UNTIL(condition, (void)0)
 
 /* The viewer is attached and its wish for video has reached the simulator. */
 __attribute__((unused)) static void wait_wanted(void)
