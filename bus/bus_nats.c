@@ -57,7 +57,7 @@ struct session {
     enum bus_lane lane;
     int lost_fd; /* eventfd: the connection is closed */
     unsigned references;
-    char why[NATS_CAUSE_BYTES]; /* it was closed; written before lost_fd, read after it */
+    char why[NATS_CAUSE_BYTES]; /* it was closed; under the lock */
 };
 
 struct lane {
@@ -121,8 +121,10 @@ static void on_closed(natsConnection *connection, void *closure)
     struct session *session = closure;
     const char *text = NULL;
 
+    pthread_mutex_lock(&session->lock);
     if (natsConnection_GetLastError(connection, &text) != NATS_OK && text)
         snprintf(session->why, sizeof(session->why), "%s", text);
+    pthread_mutex_unlock(&session->lock);
     eventfd_write(session->lost_fd, 1);
     session_unref(session);
 }
@@ -383,6 +385,15 @@ static enum wake lane_wait(const struct lane *lane)
     return fds[1].revents ? WAKE_LOST : WAKE_WORK;
 }
 
+static void why_lost(struct session *session, char text[NATS_WHY_BYTES])
+{
+    pthread_mutex_lock(&session->lock);
+    const char *said = session->why;
+    snprintf(text, NATS_WHY_BYTES, "connection lost%s%s%s, waiting for the server",
+             said[0] != '\0' ? " (" : "", said, said[0] != '\0' ? ")" : "");
+    pthread_mutex_unlock(&session->lock);
+}
+
 static void lane_serve(struct lane *lane)
 {
     char why[NATS_WHY_BYTES] = "closed";
@@ -392,9 +403,7 @@ static void lane_serve(struct lane *lane)
     do {
         wake = lane_wait(lane);
         if (wake == WAKE_LOST) {
-            const char *said = lane->session->why;
-            snprintf(why, sizeof(why), "connection lost%s%s%s, waiting for the server",
-                     said[0] ? " (" : "", said, said[0] ? ")" : "");
+            why_lost(lane->session, why);
             break;
         }
         if (publish_waiting(lane) != NATS_OK) {
