@@ -529,7 +529,8 @@ void relay_second(struct relay *relay)
 
 void relay_rendition(struct relay *relay, int64_t now_ns)
 {
-    step(relay, GATE_EVENT_FRAME, now_ns);
+    if (!relay->demand.ring_wanted)
+        step(relay, GATE_EVENT_FRAME, now_ns);
 }
 
 void relay_renditions_watched(struct relay *relay, bool watched, int64_t now_ns)

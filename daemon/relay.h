@@ -78,7 +78,8 @@ void relay_packet(struct relay *relay, const struct packet *packet, bool broke, 
 
 /*
  * Other renditions of the default camera: whether somebody watches one, and that a frame of one
- * passes that is watched. What the operator sees counts, in whatever rendition.
+ * passes that is watched. To the gate they are frames of the camera while nobody watches the
+ * default rendition; else that one must flow itself, for an operator may be looking at it.
  */
 void relay_renditions_watched(struct relay *relay, bool watched, int64_t now_ns);
 void relay_rendition(struct relay *relay, int64_t now_ns);

@@ -353,6 +353,43 @@ START_TEST(frame_stats_are_sent_for_the_ring_while_frames_come)
 }
 END_TEST
 
+static enum gate_mode gate_mode(void)
+{
+    return relay_gate(relay)->mode;
+}
+
+START_TEST(another_rendition_of_the_camera_arms_the_gate_while_nobody_watches_the_default)
+{
+    relay_renditions_watched(relay, true, now_ns);
+    ck_assert(!source.wanted);
+    ck_assert_int_eq(gate_mode(), GATE_HOLD);
+    relay_rendition(relay, now_ns);
+    ck_assert_int_eq(gate_mode(), GATE_ARMED);
+    relay_renditions_watched(relay, false, now_ns);
+    ck_assert_int_eq(relay_gate(relay)->reason, GATE_REASON_NO_VIEWER);
+    relay_rendition(relay, now_ns); /* trickles in */
+    ck_assert_int_eq(gate_mode(), GATE_HOLD);
+}
+END_TEST
+
+START_TEST(another_rendition_does_not_hide_that_the_default_one_is_stuck)
+{
+    connect_client();
+    frame(VIDEO_CODEC_H264, false);
+    relay_renditions_watched(relay, true, now_ns);
+    ck_assert_int_eq(gate_mode(), GATE_ARMED);
+    for (unsigned i = 0; i < 30; i++) {
+        pass_ms(50, false);
+        relay_rendition(relay, now_ns);
+    }
+    ck_assert_int_eq(gate_mode(), GATE_HOLD);
+    ck_assert_int_eq(relay_gate(relay)->reason, GATE_REASON_NO_VIDEO);
+    disconnect_client();
+    relay_rendition(relay, now_ns);
+    ck_assert_int_eq(gate_mode(), GATE_ARMED);
+}
+END_TEST
+
 START_TEST(who_tells_what_is_displayed_may_not_drive_by_a_frozen_picture)
 {
     static const char frozen[] = "{\"action\":\"set_cmd_vel\",\"cmd_seq\":1,"
@@ -432,6 +469,9 @@ int main(void)
     tcase_add_test(tcase, telemetry_goes_to_clients_up_to_the_limit);
     tcase_add_test(tcase, the_legacy_slot_is_always_wanted_and_arms_the_gate);
     tcase_add_test(tcase, frame_stats_are_sent_for_the_ring_while_frames_come);
+    tcase_add_test(tcase,
+                   another_rendition_of_the_camera_arms_the_gate_while_nobody_watches_the_default);
+    tcase_add_test(tcase, another_rendition_does_not_hide_that_the_default_one_is_stuck);
     tcase_add_test(tcase, who_tells_what_is_displayed_may_not_drive_by_a_frozen_picture);
     tcase_add_test(tcase, who_tells_of_unknown_frames_alone_may_not_drive);
     tcase_add_test(tcase, odd_messages_are_counted_and_ignored);
