@@ -177,8 +177,8 @@ static int measure_pyav(struct bench_round *round)
     return error;
 }
 
-/* simcast-bench-copies tells "SEEN COPIED" in bytes. */
-static int count_copies(int output, double *ret_copied)
+/* A counting program tells "SEEN COPIED" in bytes. */
+static int read_count(int output, double *ret_copied)
 {
     size_t seen;
     size_t copied;
@@ -192,28 +192,42 @@ static int count_copies(int output, double *ret_copied)
     return fields == 2 && seen > 0 ? 0 : -EIO;
 }
 
-static int measure_copies(struct bench_round *round)
+static int count_copies(const char *path, double *ret_copied)
 {
-    char path[4096];
     const char *const argv[] = {path, NULL};
     struct peer counter = {0};
-    double copied = 0;
     int output[2];
 
-    bench_skip(round, COPIED_NVENC,
-               "there is no stand-in for NVENC yet that would let it be counted without a GPU");
-    program_path("bench/simcast-bench-copies", path, sizeof(path));
     if (pipe2(output, O_CLOEXEC) < 0)
         return -errno;
     int error = program_start(&counter, argv, (struct program_pipes){-1, output[1]});
     close(output[1]);
-    int counted = count_copies(output[0], &copied);
+    int counted = read_count(output[0], ret_copied);
     if (error == 0)
         error = peer_join(&counter, COUNTER_MS);
+    return error == 0 ? counted : error;
+}
+
+static int measure_copies(struct bench_round *round)
+{
+    char path[4096];
+    double copied = 0;
+
+    program_path("bench/simcast-bench-copies", path, sizeof(path));
+    int error = count_copies(path, &copied);
+    if (error < 0)
+        return error;
+    bench_number(round, COPIED_JPEG, copied);
+    program_path("tests/fake_nvenc/count_copies", path, sizeof(path));
+    if (access(path, X_OK) < 0) {
+        bench_skip(round, COPIED_NVENC,
+                   "the stand-in for NVENC was not built: install libffmpeg-nvenc-dev, then run "
+                   "meson setup --reconfigure");
+        return 0;
+    }
+    error = count_copies(path, &copied);
     if (error == 0)
-        error = counted;
-    if (error == 0)
-        bench_number(round, COPIED_JPEG, copied);
+        bench_number(round, COPIED_NVENC, copied);
     return error;
 }
 

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * simcast-bench-copies: counts the bytes of a raw picture that memcpy and its relatives copy
- * while it is made into a JPEG. This program has its own memcpy, which the libraries that it
- * loads use as well. Prints "PICTURE COPIED": the bytes of the pictures given to the codec, and
- * how many of these were copied. Exit code 1: coding failed, or the counting did not work.
+ * while it is made into a JPEG (copy_counter.h). Prints "PICTURE COPIED": the bytes of the pictures
+ * given to the codec, and how many of these were copied. Exit code 1: coding failed, or the
+ * counting did not work.
  *
  * It cannot see copies made without a call, such as a loop; that the codec has no memory to copy
  * a picture into is tests/test_jpeg.c's to show.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "bench/copy_counter.h"
 #include "encoder/codec.h"
 #include "proto/pixel.h"
 
@@ -18,73 +20,7 @@
 #define HEIGHT 720U
 #define PACKET_BYTES (WIDTH * HEIGHT * 2UL)
 
-void *memcpy(void *restrict into, const void *restrict from, size_t bytes);
-void *memmove(void *into, const void *from, size_t bytes);
-void *mempcpy(void *restrict into, const void *restrict from, size_t bytes);
-void *__memcpy_chk(void *restrict into, const void *restrict from, size_t bytes, size_t room);
-void *__memmove_chk(void *into, const void *from, size_t bytes, size_t room);
-
 static const uint8_t *picture_bytes; /* what is watched */
-static size_t picture_size_bytes;
-static size_t copied_bytes; /* from there */
-static size_t other_bytes;  /* from elsewhere */
-
-static void count(const void *from, size_t bytes)
-{
-    const uint8_t *at = from;
-
-    if (at >= picture_bytes && at < picture_bytes + picture_size_bytes)
-        copied_bytes += bytes;
-    else
-        other_bytes += bytes;
-}
-
-/* volatile, and none of the names below: or the compiler makes calls of them out of it. */
-static void *copy_counted(void *into, const void *from, size_t bytes)
-{
-    volatile uint8_t *to = into;
-    const volatile uint8_t *at = from;
-
-    count(from, bytes);
-    if ((uintptr_t)into < (uintptr_t)from) {
-        for (size_t i = 0; i < bytes; i++)
-            to[i] = at[i];
-    } else {
-        for (size_t i = bytes; i > 0; i--)
-            to[i - 1] = at[i - 1];
-    }
-    return into;
-}
-
-void *memmove(void *into, const void *from, size_t bytes)
-{
-    return copy_counted(into, from, bytes);
-}
-
-void *memcpy(void *restrict into, const void *restrict from, size_t bytes)
-{
-    return copy_counted(into, from, bytes);
-}
-
-void *mempcpy(void *restrict into, const void *restrict from, size_t bytes)
-{
-    return (uint8_t *)copy_counted(into, from, bytes) + bytes;
-}
-
-/* What Debian's libraries call instead: they are built with _FORTIFY_SOURCE. */
-void *__memcpy_chk(void *restrict into, const void *restrict from, size_t bytes, size_t room)
-{
-    if (bytes > room)
-        abort();
-    return copy_counted(into, from, bytes);
-}
-
-void *__memmove_chk(void *into, const void *from, size_t bytes, size_t room)
-{
-    if (bytes > room)
-        abort();
-    return copy_counted(into, from, bytes);
-}
 
 static int encode(uint32_t fourcc)
 {
@@ -124,11 +60,11 @@ static bool counting_works(void)
     static uint8_t elsewhere[WIDTH];
     void *(*volatile copy)(void *restrict, const void *restrict, size_t) = memcpy;
 
-    copied_bytes = 0;
     copy(elsewhere, picture_bytes, WIDTH);
-    bool ours = copied_bytes == WIDTH;
-    other_bytes = 0;
-    return ours && encode(PIXEL_GREY) == 0 && other_bytes >= (size_t)WIDTH * HEIGHT / 2;
+    bool ours = copy_counter_copied() == WIDTH;
+    size_t before = copy_counter_other();
+    return ours && encode(PIXEL_GREY) == 0 &&
+           copy_counter_other() - before >= (size_t)WIDTH * HEIGHT / 2;
 }
 
 int main(void)
@@ -142,19 +78,19 @@ int main(void)
     for (size_t i = 0; i < WIDTH * HEIGHT * 4UL; i++)
         bytes[i] = (uint8_t)(i / 256);
     picture_bytes = bytes;
-    picture_size_bytes = WIDTH * HEIGHT * 4UL;
+    copy_counter_watch(bytes, WIDTH * HEIGHT * 4UL);
     if (!counting_works()) {
         fputs("simcast-bench-copies: copies are made that it cannot see\n", stderr);
         return EXIT_FAILURE;
     }
-    copied_bytes = 0;
+    copy_counter_watch(bytes, WIDTH * HEIGHT * 4UL);
     for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
         if (encode(layouts[i]) < 0)
             return EXIT_FAILURE;
         seen_bytes +=
             WIDTH * HEIGHT * (layouts[i] == PIXEL_NV12 ? 3UL : 2UL * pixel_bytes(layouts[i])) / 2;
     }
-    printf("%zu %zu\n", seen_bytes, copied_bytes);
+    printf("%zu %zu\n", seen_bytes, copy_counter_copied());
     free(bytes);
     return EXIT_SUCCESS;
 }
