@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kernels: one thread per pixel, in blocks of 32 by 8. encoder/cuda_kernels.ptx is made of this
- * file by clang for the oldest GPU and driver that it can name, so that every later one takes it:
- *
- *     clang -x cuda --cuda-device-only --cuda-gpu-arch=sm_50 -nocudainc -nocudalib -O2 -S \
- *         -I. -o encoder/cuda_kernels.ptx encoder/cuda_kernels.cu
- *
- * The test "cuda_kernels" makes it again where there is a clang, and assembles it where there is
- * NVIDIA's ptxas.
+ * file by clang for the oldest GPU that it can name, so that every driver takes it and the build
+ * needs no compiler for GPUs: tests/check_kernels.py . --write makes it again, and the test
+ * "cuda_kernels" compares. nvcc takes this file, too, but its PTX needs a driver as new as nvcc.
  */
 #include "encoder/cuda_kernels.h"
 
