@@ -25,11 +25,11 @@ struct canvas {
 };
 
 struct scaled {
-    struct mosaic_grid grid; /* columns 0: this place is free */
-    unsigned count;          /* tiles */
-    struct canvas canvas;    /* its chroma is on its way to `pairs` */
-    uint8_t *pairs;          /* Cb, Cr */
-    bool made;               /* of the frame that scaler_begin began */
+    struct mosaic_grid grid;
+    unsigned count;       /* tiles; 0: this place is free */
+    struct canvas canvas; /* its chroma is on its way to `pairs` */
+    uint8_t *pairs;       /* Cb, Cr */
+    bool made;            /* of the frame that scaler_begin began */
 };
 
 struct scaler {
@@ -49,19 +49,14 @@ int scaler_create(struct scaler **ret_scaler)
     return 0;
 }
 
-static void forget(struct scaled *scaled)
-{
-    free(scaled->canvas.bytes);
-    free(scaled->pairs);
-    *scaled = (struct scaled){0};
-}
-
 void scaler_destroy(struct scaler *scaler)
 {
     if (!scaler)
         return;
-    for (unsigned i = 0; i < RENDITIONS_MAX; i++)
-        forget(&scaler->sizes[i]);
+    for (unsigned i = 0; i < RENDITIONS_MAX; i++) {
+        free(scaler->sizes[i].canvas.bytes);
+        free(scaler->sizes[i].pairs);
+    }
     free(scaler->tile.bytes);
     free(scaler);
 }
@@ -107,12 +102,13 @@ static int prepare(struct scaled *scaled, const struct mosaic_grid *grid, unsign
     uint32_t height = grid->rows * grid->tile.height;
     size_t luma = (size_t)width * height;
 
-    forget(scaled);
-    scaled->pairs = malloc(luma / 2);
-    if (!scaled->pairs || canvas_resize(&scaled->canvas, width, height) < 0) {
-        forget(scaled);
+    scaled->count = 0;
+    uint8_t *pairs = realloc(scaled->pairs, luma / 2);
+    if (!pairs)
         return -ENOMEM;
-    }
+    scaled->pairs = pairs;
+    if (canvas_resize(&scaled->canvas, width, height) < 0)
+        return -ENOMEM;
     /* Where no tile comes it stays black. */
     memset(scaled->canvas.bytes, LUMA_BLACK, luma);
     memset(scaled->canvas.bytes + luma, CHROMA_NEUTRAL, luma / 2);
