@@ -111,7 +111,7 @@ static void on_listen(void *data)
     }
 }
 
-/* Whether nothing has left for this client for too long. Says so once. */
+/* Whether this client has not taken what it was sent for too long. */
 static bool stalled(const struct parts *parts, struct client *client, int64_t now_ns)
 {
     const int64_t patience_ns = parts->config->stalled_s * NS_PER_S;
@@ -120,10 +120,14 @@ static bool stalled(const struct parts *parts, struct client *client, int64_t no
         client->busy_ns = 0;
     else if (client->busy_ns == 0)
         client->busy_ns = now_ns;
-    if (patience_ns == 0 || client->busy_ns == 0 || now_ns - client->busy_ns < patience_ns)
-        return false;
-    client->busy_ns = now_ns;
-    return true;
+    return patience_ns > 0 && client->busy_ns > 0 && now_ns - client->busy_ns >= patience_ns;
+}
+
+static void expel_one(struct client *client, enum ws_close_status status, uint64_t *counter)
+{
+    (*counter)++;
+    client->ended = true;
+    ws_peer_close(client->peer, status);
 }
 
 /* Ends those who may not be here any more. */
@@ -131,13 +135,12 @@ static void expel(struct parts *parts, int64_t now_ns)
 {
     for (unsigned i = 0; i < fanout_connections(parts->fanout); i++) {
         struct client *client = fanout_client(parts->fanout, i);
-        if (access_expired(client, now_ns)) {
-            parts->counters.clients_unauthorized++;
-            ws_peer_close(client->peer, WS_CLOSE_VIOLATION);
-        } else if (stalled(parts, client, now_ns)) {
-            parts->counters.clients_stalled++;
-            ws_peer_close(client->peer, WS_CLOSE_TRY_LATER);
-        }
+        if (client->ended)
+            continue;
+        if (access_expired(client, now_ns))
+            expel_one(client, WS_CLOSE_VIOLATION, &parts->counters.clients_unauthorized);
+        else if (stalled(parts, client, now_ns))
+            expel_one(client, WS_CLOSE_TRY_LATER, &parts->counters.clients_stalled);
     }
 }
 

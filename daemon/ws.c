@@ -39,7 +39,6 @@
 #define ORIGIN_BYTES_MAX 512
 #define AUTHORIZATION_BYTES_MAX 256
 #define ADDRESS_BYTES 64
-#define IDLE_SECONDS 5
 #define HANDSHAKE_SECONDS 7 /* inbound.h ends it before, and counts it */
 #define CLOSE_SECONDS 2
 #define RECEIVE_BYTES 512 /* most messages are shorter; longer ones come in pieces */
@@ -542,7 +541,7 @@ int ws_create(struct loop *loop, const struct ws_handler *handler, const struct 
         /* Whatever passes inbound.h fits. */
         .max_http_header_data = INBOUND_HEAD_BYTES_MAX + 1024,
         .timeout_secs = HANDSHAKE_SECONDS,
-        .timeout_secs_ah_idle = IDLE_SECONDS,
+        .timeout_secs_ah_idle = HANDSHAKE_SECONDS,
         .user = ws,
         .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
                    (secure ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0),
@@ -688,6 +687,8 @@ void ws_peer_close(struct ws_peer *peer, enum ws_close_status status)
 {
     struct session *session = session_of(peer);
 
+    if (session->close_status != 0)
+        return;
     session->close_status = status;
     lws_callback_on_writable(session->wsi);
     /* Whoever takes nothing will not be told. */

@@ -16,7 +16,7 @@ import time
 
 from daemon_cases import armed, case, check, equal, run_cases, simcastd, streaming
 from daemon_kit import wait_until
-from ws import TEXT, Refused, Video
+from ws import BINARY, CLOSE, CONTINUATION, PING, TEXT, Closed, Refused, Video
 
 VIEWER, ADA, BOB = (letter * 20 for letter in "vab")
 
@@ -55,6 +55,18 @@ def status_of(daemon, **options):
         return refused.status
 
 
+def counter(daemon, name, **options):
+    """A counter of /metrics, without its prefix."""
+    page = daemon.get("/metrics", **options)[2].decode()
+    return next(int(line.split()[1]) for line in page.splitlines()
+                if line.startswith(f"simcast_{name}_total "))
+
+
+def counted(daemon, name, at_least=1, seconds=5):
+    check(wait_until(lambda: counter(daemon, name) >= at_least, seconds),
+          f"{name} was not counted")
+
+
 def ack(client, cmd_seq):
     return client.telemetry("telemetry.command.ack",
                             where=lambda m: m.json["cmd_seq"] == cmd_seq).json
@@ -82,6 +94,7 @@ def a_name_that_is_pointed_at_us_is_refused():
             equal(host_status(daemon, host), 421, host)
         equal(status_of(daemon, headers={"Origin": "http://evil.example:80"}), 403, "origin")
         equal(host_status(daemon, "evil.example", "/stream"), 421, "a stream")
+        counted(daemon, "clients_refused", 10)
 
 
 # tokens
@@ -99,7 +112,11 @@ def without_a_token_nothing_is_told():
         equal(daemon.get("/healthz")[0], 200, "alive is for everybody")
         equal(status_of(daemon, headers=bearer("wrong" * 5)), 401, "wrong token")
         equal(status_of(daemon, headers={"Authorization": "Basic eDp5"}), 401, "another scheme")
+        equal(status_of(daemon, path=f"/stream/ws?token={VIEWER}"), 101, "not looked at in a URL")
+        with daemon.connect(path=f"/stream/ws?token={VIEWER}") as client:
+            equal(client.close_status(), 1008, "nor does it open the door")
         check(not any(t in daemon.log for t in (VIEWER, ADA, "wrong" * 5)), "a token was logged")
+        equal(counter(daemon, "clients_unauthorized", headers=bearer(VIEWER)), 13, "counted")
 
 
 @case
@@ -190,6 +207,7 @@ def the_house_is_full():
         equal(status_of(daemon), 503, "websocket")
         equal(daemon.get("/stream")[0], 503, "stream")
         equal(daemon.get("/health")[0], 200, "health")
+        counted(daemon, "clients_over_limit", 2)
 
 
 @case
@@ -198,6 +216,7 @@ def one_address_does_not_take_all():
         for _ in range(2):
             stack.enter_context(daemon.connect())
         equal(status_of(daemon), 429, "third")
+        counted(daemon, "clients_over_limit")
 
 
 @case
@@ -216,6 +235,22 @@ def viewers_leave_room_for_operators():
 
 
 @case
+def nobody_without_a_token_keeps_out_who_has_one():
+    with guarded("--clients-max", 4, "--operator-slots", 1) as (daemon, _), \
+            contextlib.ExitStack() as stack:
+        for token in (ADA, VIEWER, VIEWER):
+            stack.enter_context(daemon.connect(headers=bearer(token)))
+        silent = [stack.enter_context(daemon.connect()) for _ in range(3)]
+        with daemon.connect(headers=bearer(BOB)) as bob:
+            check(bob.receive(Video), "an operator by header")
+        with daemon.connect() as late:
+            say_auth(late, BOB)
+            check(late.receive(Video), "an operator by message")
+        for client in silent:
+            equal(client.close_status(), 1013, "made room")
+
+
+@case
 def commands_come_at_a_bounded_rate_but_stops_always():
     with streaming("--commands-per-s", 10) as (daemon, _), daemon.connect() as client:
         armed(daemon)
@@ -227,6 +262,7 @@ def commands_come_at_a_bounded_rate_but_stops_always():
         check(daemon.wait_health(lambda h: h["gate"] == "ESTOP"), "stop")
         health = daemon.health()
         check(80 <= health["commands_refused"] <= 95 + 100, f"{health}")
+        counted(daemon, "commands_over_rate", 80)
 
 
 @case
@@ -245,6 +281,44 @@ def a_flood_of_pings_is_ended():
                         break
         check(daemon.wait_health(lambda h: h["clients"] == 1, 8), "it is gone")
         check(good.receive(Video), "the other is served")
+        counted(daemon, "clients_expelled")
+
+
+def status_of_pings(client):
+    try:
+        for _ in range(5):
+            client.socket.sendall(client.frame_bytes(PING) * 50)
+            client.receive(Video)
+    except Closed as closed:
+        return closed.status
+    return client.close_status()
+
+
+@case
+def a_flood_is_told_why_it_ends():
+    with streaming() as (daemon, _):
+        with daemon.connect() as client:
+            equal(status_of_pings(client), 1008, "pings")
+        with daemon.connect() as client, contextlib.suppress(ConnectionError):
+            for _ in range(200):
+                client.send(b"\x03" + b" " * 4000)
+            equal(client.close_status(), 1008, "messages")
+        counted(daemon, "clients_expelled", 2)
+
+
+@case
+def who_takes_nothing_is_hung_up_on():
+    make = lambda number: {"payload": bytes(300000)}
+    with streaming("--stalled-s", 1, make=make) as (daemon, _), daemon.connect() as good, \
+            daemon.connect(receive_buffer=4096), daemon.connect(receive_buffer=200000) as slow:
+        deadline = time.monotonic() + 4
+        slow.socket.settimeout(1)
+        while time.monotonic() < deadline:  # 2 MB/s: too slow for the stream, but it takes
+            slow.socket.recv(40000)
+            good.receive_all(0.02)
+        check(daemon.wait_health(lambda h: h["clients"] == 2), "it is gone")
+        check(slow.socket.recv(100), "the slow one is served")
+        equal(counter(daemon, "clients_stalled"), 1, "counted")
 
 
 @case
@@ -256,6 +330,20 @@ def half_open_connections_do_not_lock_others_out():
         began = time.monotonic()
         with daemon.connect() as client:
             check(client.receive(Video) and time.monotonic() - began < 2, "served")
+        counted(daemon, "handshakes_late", 300, seconds=8)
+
+
+@case
+def of_too_many_half_open_connections_the_oldest_goes():
+    with streaming("--handshakes-max", 50) as (daemon, _), contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(daemon.address, timeout=4))
+                  for _ in range(120)]
+        with daemon.connect() as client:
+            check(client.receive(Video), "served")
+        equal(silent[0].recv(1), b"", "the first")
+        counted(daemon, "handshakes_crowded_out", 70)
+        silent[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        check(b" 200 " in silent[-1].recv(100), "the last may still ask")
 
 
 @case
@@ -269,22 +357,121 @@ def endless_headers_are_hung_up_on():
             connection.sendall(b"\r\n")
         with contextlib.suppress(ConnectionResetError):
             answer = connection.recv(100)
-            check(answer == b"" or b"HTTP/1.1 4" in answer, answer)
+            check(answer == b"" or b" 431 " in answer, answer)
+        equal(daemon.get("/healthz")[0], 200, "alive")
+        counted(daemon, "requests_too_long")
+
+
+@case
+def headers_that_are_too_long_are_told_so():
+    with streaming() as (daemon, _):
+        for path in ("/", "/stream/ws"):
+            with socket.create_connection(daemon.address, timeout=9) as connection:
+                connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n".encode() +
+                                   b"Cookie: " + b"c" * 8400)
+                check(b" 431 " in connection.recv(100), path)
+        equal(daemon.get("/healthz", headers={"Cookie": "c" * 7000})[0], 200, "7 KB are fine")
+        counted(daemon, "requests_too_long", 2)
+
+
+@case
+def heads_with_strange_line_ends_are_hung_up_on():
+    with streaming() as (daemon, _):
+        for head in (b"GET /stream HTTP/1.1\nHost: localhost\n\n",
+                     b"GET /stream HTTP/1.1\r\nHost: local\0host\r\n\r\n",
+                     b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\rX: y\r\n\r\n",
+                     b"PRI * HTTP/2.0\n\nSM\n\n"):
+            with socket.create_connection(daemon.address, timeout=4) as connection:
+                connection.sendall(head)
+                with contextlib.suppress(ConnectionResetError):
+                    equal(connection.recv(100), b"", head)
+        counted(daemon, "protocol_errors", 4)
+
+
+@case
+def a_body_of_a_request_is_no_second_request():
+    with simcastd() as daemon, \
+            socket.create_connection(daemon.address, timeout=9) as connection:
+        connection.sendall(b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
+                           b"\r\nhello")
+        check(b" 405 " in connection.recv(1000), "refused")
         equal(daemon.get("/healthz")[0], 200, "alive")
 
 
-@case
-def text_that_is_no_utf8_closes():
-    with streaming() as (daemon, _), daemon.connect() as client:
-        client.send_frame(TEXT, b"\xff\xfe")
-        equal(client.close_status(), 1007, "close status")
+# frames
+
+
+def close_of(daemon, *frames, **options):
+    with daemon.connect(**options) as client:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for opcode, payload, kinds in frames:
+                client.send_frame(opcode, payload, **kinds)
+        return client.close_status()
 
 
 @case
-def reserved_opcodes_close():
-    with streaming() as (daemon, _), daemon.connect() as client:
-        client.send_frame(3, b"x")
-        check(client.close_status() in (1002, None), "close status")
+def frames_that_no_client_may_send_close_with_their_status():
+    with streaming() as (daemon, _):
+        frame = lambda opcode, payload=b"x", **kinds: (opcode, payload, kinds)
+        first = frame(BINARY, fin=False)
+        attacks = (
+            (1002, "unmasked", [frame(BINARY, b'\x04{"action":"estop"}', mask=False)]),
+            (1002, "unmasked text", [frame(TEXT, mask=False)]),
+            (1002, "an unmasked ping", [frame(PING, mask=False)]),
+            (1002, "a reserved bit", [frame(BINARY, rsv=0x40)]),
+            (1002, "a reserved opcode", [frame(3)]),
+            (1002, "a reserved control opcode", [frame(11)]),
+            (1002, "a long ping", [frame(PING, bytes(126))]),
+            (1002, "a ping in fragments", [frame(PING, fin=False)]),
+            (1002, "a continuation of nothing", [frame(CONTINUATION)]),
+            (1002, "a message within a message", [first, frame(BINARY)]),
+            (1002, "a close with half a status", [frame(CLOSE, b"\x03")]),
+            (1002, "a close with status 1005", [frame(CLOSE, b"\x03\xed")]),
+            (1007, "a reason that is no UTF-8", [frame(CLOSE, b"\x03\xe8\xff")]),
+            (1007, "text that is no UTF-8", [frame(TEXT, b"\xff\xfe")]),
+            (1007, "text cut off", [frame(TEXT, b"\xe2\x82")]),
+            (1009, "a message too long", [frame(BINARY, bytes(4097))]),
+            (1009, "fragments too long", [first, frame(CONTINUATION, bytes(4096))]),
+            (1009, "a frame of 2 GB", [frame(BINARY, bytes(70000))]),
+        )
+        for status, what, frames in attacks:
+            equal(close_of(daemon, *frames), status, what)
+        equal(counter(daemon, "protocol_errors"), 15, "counted")
+        equal(counter(daemon, "messages_too_long"), 3, "counted")
+        equal(daemon.health()["commands_passed"], 0, "none was heeded")
+
+
+@case
+def frames_right_behind_the_handshake_are_judged_too():
+    with streaming() as (daemon, _), socket.create_connection(daemon.address) as connection:
+        connection.settimeout(5)
+        connection.sendall(
+            b"GET /stream/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x82\x01x")
+        answer = b""
+        while b"\x88\x02\x03\xea" not in answer and (more := connection.recv(4096)):
+            answer += more
+        check(b"\x88\x02\x03\xea" in answer, "closed with 1002")
+
+
+@case
+def over_tls_and_unix_sockets_frames_are_judged_too():
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
+        cert, key = make_certificate(directory, "one.example")
+        unix = directory / "socket"
+        context = ssl.create_default_context(cafile=cert)
+        context.check_hostname = False
+        with simcastd("--tls-cert", cert, "--tls-key", key) as daemon:
+            equal(close_of(daemon, (BINARY, b"x", {"mask": False}), tls=context), 1002, "TLS")
+            equal(close_of(daemon, (PING, b"x", {}), (CLOSE, b"\x03\xe8", {}), tls=context), 1000,
+                  "a good one over TLS")
+        with streaming("--listen", f"127.0.0.1:0,unix:{unix}") as (daemon, _):
+            equal(close_of(daemon, (BINARY, b"x", {"mask": False}), unix=unix), 1002, "unix")
+            with daemon.connect(unix=unix) as client:
+                check(client.receive(Video), "video over a unix socket")
+                equal(status_of_pings(client), 1008, "a flood over a unix socket")
 
 
 # TLS

@@ -144,12 +144,14 @@ class WebSocket:
     """One connection. `head` is the server's answer to the handshake."""
 
     def __init__(self, address, path="/stream/ws", *, headers=None, subprotocols=None,
-                 receive_buffer=None, seconds=5):
-        self.socket = socket.socket()
+                 receive_buffer=None, seconds=5, tls=None, unix=None):
+        self.socket = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
         self.socket.settimeout(seconds)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.connect(address)
+        self.socket.connect(str(unix) if unix else address)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket)
         self.buffer = bytearray()
         self.pongs = []
         self.parts = None
