@@ -54,6 +54,7 @@ static inline struct kit_rgb kit_scene(uint32_t x, uint32_t y, const struct ring
     uint32_t width = frame->width;
     uint32_t height = frame->height;
 
+    assert(width > 0 && height > 0);
     if (y >= height / 4 && y < height / 2)
         return kit_patches[(uint64_t)x * KIT_PATCHES / width];
     if (y > height * 5 / 8 && (x + width - 4 * phase % width) % width < width / 8)
