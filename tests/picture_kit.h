@@ -59,6 +59,7 @@ static inline struct kit_rgb kit_scene(uint32_t x, uint32_t y, const struct ring
         return kit_patches[(uint64_t)x * KIT_PATCHES / width];
     if (y > height * 5 / 8 && (x + width - 4 * phase % width) % width < width / 8)
         return (struct kit_rgb){235, 235, 235};
+    // NOLINTNEXTLINE(clang-analyzer-core.DivideZero): asserted above
     return (struct kit_rgb){(uint8_t)(40 + 150 * x / width), (uint8_t)(40 + 150 * y / height),
                             (uint8_t)(40 + 75 * x / width + 75 * y / height)};
 }
