@@ -36,7 +36,8 @@
 #define PINGS_OUT_MAX 2
 #define RETRY_MS_MIN 50
 #define RETRY_MS_MAX 2000
-#define RETRY_REFUSED_MS 10000 /* after a login that was refused: a person has to act */
+#define RETRY_REFUSED_MS_MIN 1000 /* after a login that was refused: a person has to act */
+#define RETRY_REFUSED_MS_MAX 10000
 #define PENDING_MESSAGES_MAX 16384
 #define PENDING_BYTES_MAX (8 << 20)
 #define REPORTS 8 /* servers whose last failure is remembered */
@@ -422,15 +423,17 @@ static void report_failure(struct lane *lane, unsigned server, natsStatus status
     char shown[NATS_SERVER_BYTES];
     uint32_t *reported = &lane->reported[server < REPORTS ? server : REPORTS - 1];
 
-    if (lane->lane != BUS_LANE_NORMAL)
-        return;
     nats_access_explain(&lane->access, status, text);
+    bus_url_show(lane->access.server, shown, sizeof(shown));
+    if (lane->lane != BUS_LANE_NORMAL) {
+        log_debug("bus %s (stop lane): %s", shown, text);
+        return;
+    }
     bus_note_trouble(lane->bus, text);
     uint32_t hash = bus_hash(text);
     if (*reported == hash)
         return;
     *reported = hash;
-    bus_url_show(lane->access.server, shown, sizeof(shown));
     log_warning("bus %s: %s; trying again until it works", shown, text);
 }
 
@@ -466,6 +469,14 @@ static bool wait_to_retry(const struct lane *lane, unsigned wait_ms)
     return poll(&quit, 1, (int)(wait_ms / 2 + random % (wait_ms / 2 + 1))) == 0;
 }
 
+static unsigned longer(unsigned wait_ms, bool refused)
+{
+    unsigned most = refused ? RETRY_REFUSED_MS_MAX : RETRY_MS_MAX;
+    unsigned next = 2 * wait_ms < most ? 2 * wait_ms : most;
+
+    return refused && next < RETRY_REFUSED_MS_MIN ? RETRY_REFUSED_MS_MIN : next;
+}
+
 static void *lane_run(void *arg)
 {
     struct lane *lane = arg;
@@ -478,10 +489,8 @@ static void *lane_run(void *arg)
             lane_disconnect(lane);
             memset(lane->reported, 0, sizeof(lane->reported));
             wait_ms = RETRY_MS_MIN;
-        } else if (status == NATS_CONNECTION_AUTH_FAILED) {
-            wait_ms = RETRY_REFUSED_MS;
         } else {
-            wait_ms = 2 * wait_ms < RETRY_MS_MAX ? 2 * wait_ms : RETRY_MS_MAX;
+            wait_ms = longer(wait_ms, status == NATS_CONNECTION_AUTH_FAILED);
         }
     } while (wait_to_retry(lane, wait_ms));
     nats_ReleaseThreadMemory();

@@ -28,7 +28,7 @@ def clean_environment():
             if not name.startswith(("SIMCAST_", "SDR_", "CREDENTIALS_"))}
 
 
-def pub(url, *arguments, environment=None, timeout=2):
+def pub(url, *arguments, environment=None, timeout=10):
     """simcast bus pub: (exit code, what it said)."""
     run = subprocess.run(
         [daemon_cases.build / "cli" / "simcast", "bus", "pub", "telemetry.test", "{}", "--timeout",
@@ -157,7 +157,7 @@ def a_refused_login_is_tried_again_but_seldom_and_a_new_file_helps():
             time.sleep(3)  # the time in which it must not spin
             varz = f"http://127.0.0.1:{monitor}/varz"
             tries = json.load(urllib.request.urlopen(varz, timeout=5))["total_connections"]
-            check(tries <= 4, f"{tries} attempts in 3 s")
+            check(tries <= 8, f"{tries} attempts of two lanes in 3 s")
             equal(daemon.log.count("refuses the login"), 1, "lines")
             login.write_text(SECRET)
             check(daemon.wait_health(lambda h: h["bus"] == "connected", 15), daemon.log)
