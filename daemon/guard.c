@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/probe.h"
 #include "proto/gate_state.h"
 
 #define REPEAT_SECONDS 3
@@ -178,6 +179,7 @@ struct gate_actions guard_step(struct guard *guard, const struct gate_event *eve
 {
     struct gate_actions actions = gate_step(&guard->gate, &guard->config, event, now_ns);
 
+    PROBE4(gate, event->kind, guard->gate.mode, guard->gate.reason, actions.pass);
     if (actions.changed)
         log_info("gate: %s (%s)", gate_mode_name(guard->gate.mode),
                  gate_reason_name(guard->gate.reason));

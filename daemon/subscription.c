@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/probe.h"
 #include "daemon/client.h"
 #include "proto/viewer.h"
 
@@ -198,6 +199,8 @@ void subscription_offer(struct subscription *subscription, const struct packet *
     bool passes = !makes_sense_to(subscription, packet) ||
                   (client->subscription_count > 1 && gives_way(subscription, packet, now_ns));
     int error = passes ? 0 : send_frame(subscription, packet);
+    PROBE4(frame_offered, client->id, packet->video.header.frame_seq, packet->video.header.size,
+           passes ? -EAGAIN : error);
     if (error == -EAGAIN || (passes && ws_peer_busy(client->peer)))
         subscription->refused_ns = now_ns;
     if (error == -EAGAIN || passes) {

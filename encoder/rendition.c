@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/probe.h"
 #include "encoder/keyframes.h"
 #include "encoder/pace.h"
 #include "encoder/refusals.h"
@@ -274,6 +275,8 @@ static void publish(struct rendition *rendition, const struct ring_loan *loan,
     frame->stamp_ns[RING_STAGE_ENCODE_END] = clock_now_ns();
     histogram_record(&rendition->encode_times, frame->stamp_ns[RING_STAGE_ENCODE_END] -
                                                    frame->stamp_ns[RING_STAGE_ENCODE_BEGIN]);
+    PROBE5(encoded, rendition->name, frame->frame_id, packet->size_bytes, packet->keyframe,
+           frame->stamp_ns[RING_STAGE_ENCODE_END] - frame->stamp_ns[RING_STAGE_ENCODE_BEGIN]);
     if (ring_publish(rendition->packets, loan, frame) < 0) {
         lose(rendition, frame, -EMSGSIZE);
         return;

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/probe.h"
 #include "hal/actuation.h"
 #include "hal/cameras.h"
 #include "hal/pose.h"
@@ -299,6 +300,7 @@ static void account(struct hal_loop *loop, const struct period_result *result, i
     struct stats *stats = loop->config.stats;
     struct stats_values *values = &stats->values;
 
+    PROBE4(hal_period, period_ns, late_ns, result->latency_ns, result->reaction_ns);
     stats_lock(stats);
     values->periods++;
     if (values->periods > 1)

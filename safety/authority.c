@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/probe.h"
 #include "safety/authority_report.h"
 
 #define TICK_NS_MAX (100 * NS_PER_MS) /* a step after a pause is no reason for a leap */
@@ -50,6 +51,7 @@ static struct authority_news step(struct authority *authority, const struct gate
     struct gate_actions actions =
         gate_step(&authority->gate, &authority->config.gate, event, now_ns);
 
+    PROBE4(authority, event->kind, authority->gate.mode, authority->gate.reason, actions.pass);
     if (authority->gate.mode == GATE_ESTOP)
         authority_still(authority);
     else if (authority->gate.mode == GATE_HOLD)
