@@ -31,17 +31,31 @@ static void write_size(FILE *file, const struct stream *stream)
     write_known(file, "height", known ? (int64_t)stream->height : -1);
 }
 
+/* Where programs find it: of a camera's usual rendition any codec, of another one its own. */
 static void write_paths(FILE *file, const struct stream *stream)
 {
+    static const struct {
+        const char *name;
+        const char *path;
+        enum video_codec codec;
+    } paths[] = {
+        {"mjpeg", "/stream", VIDEO_CODEC_JPEG},
+        {"jpeg", "/snapshot", VIDEO_CODEC_JPEG},
+        {"h264", "/video.h264", VIDEO_CODEC_H264},
+    };
     char query[2 * RING_STREAM_BYTES + 32] = "";
 
-    if (stream->id != 0)
+    if (stream->rendition[0] != '\0')
         snprintf(query, sizeof(query), "?camera=%s&rendition=%s", stream->camera,
                  stream->rendition);
-    fprintf(file,
-            ",\"paths\":{\"websocket\":\"/stream/ws\",\"mjpeg\":\"/stream%s\","
-            "\"jpeg\":\"/snapshot%s\",\"h264\":\"/video.h264%s\"}",
-            query, query, query);
+    else if (stream->id != 0)
+        snprintf(query, sizeof(query), "?camera=%s", stream->camera);
+    fputs(",\"paths\":{\"websocket\":\"/stream/ws\"", file);
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        if (stream->rendition[0] == '\0' || stream->codec == paths[i].codec)
+            fprintf(file, ",\"%s\":\"%s%s\"", paths[i].name, paths[i].path, query);
+    }
+    fputs("}", file);
 }
 
 static void write_stream(FILE *file, const struct stream *stream, int64_t now_ns)

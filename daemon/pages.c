@@ -10,6 +10,7 @@
 #include "daemon/api.h"
 #include "daemon/choice.h"
 #include "daemon/parts.h"
+#include "daemon/stream_metrics.h"
 
 void pages_fini(struct pages *pages)
 {
@@ -47,6 +48,7 @@ static void write_metrics(FILE *file, const struct parts *parts, int64_t now_ns)
                       .source_attached = source_state(parts->source, now_ns) != SOURCE_NONE,
                       .gate_mode = gate_mode_name(relay_gate(parts->relay)->mode),
                   });
+    stream_metrics_write(file, parts->streams, now_ns);
     hal_metrics_write(file, &parts->metrics.hal, now_ns);
 }
 

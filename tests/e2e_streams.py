@@ -436,6 +436,13 @@ def the_encoder_makes_what_is_asked_for_and_nothing_else():
         equal({frame.codec for frame in seen if isinstance(frame, Video)}, {H264},
               "what the viewer saw meanwhile")
         listed = streams(daemon)
+        equal(listed["front+jpeg"]["paths"],
+              {"websocket": "/stream/ws", "mjpeg": "/stream?camera=front&rendition=jpeg",
+               "jpeg": "/snapshot?camera=front&rendition=jpeg"}, "where programs find it")
+        page = daemon.get("/metrics")[2].decode()
+        for name, value in (("front", 1), ("front+jpeg", 0)):
+            check(f'simcast_stream_wanted{{stream="{name}"}} {value}\n' in page, "its metric")
+        check('simcast_stream_frames_total{stream="front+h264"} 0\n' in page, "none encoded")
         equal([listed[name]["wanted"] for name in ("front", "front+jpeg", "front+h264")],
               [True, False, False], "wanted")
         equal(listed["front+h264"]["frames"], 0, "frames that nobody asked for")

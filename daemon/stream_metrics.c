@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns nothing. Names of rings hold no character that a label would have to escape. */
+#include "daemon/stream_metrics.h"
+
+#include "base/clock.h"
+
+static double is_live(const struct stream *stream, int64_t now_ns)
+{
+    return stream_live(stream, now_ns);
+}
+
+static double is_wanted(const struct stream *stream, int64_t now_ns)
+{
+    (void)now_ns;
+    return stream_wanted(stream);
+}
+
+static double clients(const struct stream *stream, int64_t now_ns)
+{
+    (void)now_ns;
+    return audience_watchers(stream->audience);
+}
+
+static double frames(const struct stream *stream, int64_t now_ns)
+{
+    (void)now_ns;
+    return (double)stream->frames;
+}
+
+static double lost(const struct stream *stream, int64_t now_ns)
+{
+    (void)now_ns;
+    return (double)stream->lost;
+}
+
+static double last_frame(const struct stream *stream, int64_t now_ns)
+{
+    return stream->frame_ns > 0 ? (double)(now_ns - stream->frame_ns) / (double)NS_PER_S : -1;
+}
+
+/* A negative value is unknown, and left out. */
+static const struct {
+    const char *name;
+    const char *type;
+    double (*value)(const struct stream *stream, int64_t now_ns);
+    const char *help;
+} families[] = {
+    {"live", "gauge", is_live, "1 while the stream has a producer."},
+    {"wanted", "gauge", is_wanted, "1 while its encoder is asked to encode."},
+    {"clients", "gauge", clients, "Clients that watch it now."},
+    {"frames_total", "counter", frames, "Its frames that were offered to clients, once each."},
+    {"lost_total", "counter", lost, "Its frames that were overwritten before they were read."},
+    {"last_frame_age_seconds", "gauge", last_frame, "Age of its newest frame."},
+};
+
+void stream_metrics_write(FILE *file, const struct streams *streams, int64_t now_ns)
+{
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        fprintf(file, "# HELP simcast_stream_%s %s\n# TYPE simcast_stream_%s %s\n",
+                families[i].name, families[i].help, families[i].name, families[i].type);
+        for (unsigned at = 0; at < streams_count(streams); at++) {
+            const struct stream *stream = streams_at(streams, at);
+            double value = families[i].value(stream, now_ns);
+            if (value >= 0)
+                fprintf(file, "simcast_stream_%s{stream=\"%s\"} %.15g\n", families[i].name,
+                        stream->name, value);
+        }
+    }
+}
