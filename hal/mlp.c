@@ -24,21 +24,10 @@ static bool all_finite(const float *values, size_t count)
     return true;
 }
 
-static bool is_order(const uint32_t order[MLP_JOINTS])
-{
-    uint32_t seen = 0;
-
-    for (unsigned i = 0; i < MLP_JOINTS; i++) {
-        if (order[i] >= MLP_JOINTS)
-            return false;
-        seen |= 1u << order[i];
-    }
-    return seen == (1u << MLP_JOINTS) - 1;
-}
-
 /* Returns NULL, or what is wrong. */
 static const char *read_header(FILE *file, struct mlp *mlp)
 {
+    struct training *training = &mlp->training;
     char magic[sizeof(MLP_MAGIC) - 1];
     uint32_t sizes[4];
     float gains[3];
@@ -47,26 +36,23 @@ static const char *read_header(FILE *file, struct mlp *mlp)
         memcmp(magic, MLP_MAGIC, sizeof(magic)) != 0)
         return "it does not begin with " MLP_MAGIC;
     if (!read_words(file, sizes, 4) || !read_words(file, gains, 3) ||
-        !read_words(file, mlp->scale, MLP_SCALE_COUNT) ||
-        !read_words(file, mlp->default_joint_rad, MLP_JOINTS) ||
-        !read_words(file, mlp->order, MLP_JOINTS))
+        !read_words(file, training->scale, TRAINING_SCALE_COUNT) ||
+        !read_words(file, training->default_joint_rad, POLICY_JOINTS) ||
+        !read_words(file, training->order, POLICY_JOINTS))
         return "it ends within its header";
     if (sizes[0] < 1 || sizes[0] > MLP_LAYERS_MAX || sizes[1] > MLP_RELU)
         return "the number of layers or the activation is out of range";
-    if ((sizes[2] != MLP_INPUTS && sizes[2] != MLP_INPUTS_WITH_VELOCITY) || sizes[3] != MLP_JOINTS)
+    if ((sizes[2] != TRAINING_INPUTS && sizes[2] != TRAINING_INPUTS_WITH_VELOCITY) ||
+        sizes[3] != POLICY_JOINTS)
         return "it needs 45 or 48 inputs and 12 outputs";
-    if (!all_finite(gains, 3) || !all_finite(mlp->scale, MLP_SCALE_COUNT) ||
-        !all_finite(mlp->default_joint_rad, MLP_JOINTS))
-        return "a scale, gain or angle is not finite";
-    if (!is_order(mlp->order))
-        return "the order does not name each joint once";
     mlp->layer_count = sizes[0];
     mlp->activation = sizes[1];
-    mlp->inputs = sizes[2];
-    mlp->outputs = sizes[3];
-    mlp->action_scale = gains[0];
-    mlp->stiffness = gains[1];
-    mlp->damping = gains[2];
+    training->inputs = sizes[2];
+    training->action_scale = gains[0];
+    training->stiffness = gains[1];
+    training->damping = gains[2];
+    if (!training_is_good(training))
+        return "a scale, gain or angle is not finite, or the order does not name each joint once";
     return NULL;
 }
 
@@ -95,7 +81,7 @@ static const char *read_layer(FILE *file, struct mlp_layer *layer, uint32_t inpu
 static const char *read_all(FILE *file, struct mlp *mlp)
 {
     const char *reason = read_header(file, mlp);
-    uint32_t width = mlp->inputs;
+    uint32_t width = mlp->training.inputs;
     uint32_t widest = 0;
 
     for (unsigned i = 0; !reason && i < mlp->layer_count; i++) {
@@ -105,7 +91,7 @@ static const char *read_all(FILE *file, struct mlp *mlp)
     }
     if (reason)
         return reason;
-    if (width != mlp->outputs)
+    if (width != POLICY_JOINTS)
         return "its last layer does not have 12 outputs";
     if (fgetc(file) != EOF)
         return "it goes on after its last layer";

@@ -21,24 +21,13 @@
 
 #include <stdint.h>
 
+#include "hal/training.h"
+
 #define MLP_MAGIC "SIMCMLP1"
 #define MLP_LAYERS_MAX 8
 #define MLP_WIDTH_MAX 4096
-#define MLP_JOINTS 12
-#define MLP_INPUTS 45 /* without the trunk's linear velocity */
-#define MLP_INPUTS_WITH_VELOCITY 48
 
 enum mlp_activation { MLP_ELU, MLP_RELU };
-
-enum mlp_scale {
-    MLP_SCALE_LINEAR,
-    MLP_SCALE_ANGULAR,
-    MLP_SCALE_COMMAND_LINEAR,
-    MLP_SCALE_COMMAND_TURN,
-    MLP_SCALE_JOINT_POSITION,
-    MLP_SCALE_JOINT_VELOCITY,
-    MLP_SCALE_COUNT,
-};
 
 struct mlp_layer {
     uint32_t inputs;
@@ -51,14 +40,7 @@ struct mlp_layer {
 struct mlp {
     uint32_t layer_count;
     uint32_t activation;
-    uint32_t inputs;
-    uint32_t outputs;
-    float action_scale;
-    float stiffness;
-    float damping;
-    float scale[MLP_SCALE_COUNT];
-    float default_joint_rad[MLP_JOINTS];
-    uint32_t order[MLP_JOINTS];
+    struct training training;
     struct mlp_layer layers[MLP_LAYERS_MAX];
     float *scratch[2]; /* the widest layer each */
 };
@@ -73,7 +55,7 @@ int mlp_load(const char *path, struct mlp **ret_mlp, const char **ret_reason);
 /* Takes NULL. */
 void mlp_unload(struct mlp *mlp);
 
-/* `output` has mlp->outputs values, `input` mlp->inputs. */
+/* `output` has POLICY_JOINTS values, `input` mlp->training.inputs. */
 void mlp_run(struct mlp *mlp, const float *input, float *output);
 
 #endif

@@ -17,6 +17,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define POLICY_ABI_VERSION 1
 #define POLICY_JOINTS 12
 #define POLICY_SYMBOL "simcast_policy"
@@ -84,5 +88,9 @@ struct policy {
 };
 
 const struct policy *simcast_policy(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -47,31 +47,31 @@ struct file {
     char magic[8];
     uint32_t sizes[4];
     float gains[3];
-    float scale[MLP_SCALE_COUNT];
-    float defaults[MLP_JOINTS];
-    uint32_t order[MLP_JOINTS];
+    float scale[TRAINING_SCALE_COUNT];
+    float defaults[POLICY_JOINTS];
+    uint32_t order[POLICY_JOINTS];
     uint32_t first_sizes[2];
-    float first_weight[HIDDEN][MLP_INPUTS];
+    float first_weight[HIDDEN][TRAINING_INPUTS];
     float first_bias[HIDDEN];
     uint32_t second_sizes[2];
-    float second_weight[MLP_JOINTS][HIDDEN];
-    float second_bias[MLP_JOINTS];
+    float second_weight[POLICY_JOINTS][HIDDEN];
+    float second_bias[POLICY_JOINTS];
 };
 
 static struct file good_file(enum mlp_activation activation)
 {
     struct file file = {
         .magic = {'S', 'I', 'M', 'C', 'M', 'L', 'P', '1'},
-        .sizes = {2, activation, MLP_INPUTS, MLP_JOINTS},
+        .sizes = {2, activation, TRAINING_INPUTS, POLICY_JOINTS},
         .gains = {0.5F, 25, 0.6F},
         .scale = {1, 0.25F, 2, 2, 1, 0.05F},
-        .first_sizes = {MLP_INPUTS, HIDDEN},
+        .first_sizes = {TRAINING_INPUTS, HIDDEN},
         .first_weight = {{1, 1, 1}, {0, 0, 0, 0, 0, 0, -1}},
-        .second_sizes = {HIDDEN, MLP_JOINTS},
+        .second_sizes = {HIDDEN, POLICY_JOINTS},
     };
 
-    for (unsigned i = 0; i < MLP_JOINTS; i++) {
-        file.order[i] = MLP_JOINTS - 1 - i;
+    for (unsigned i = 0; i < POLICY_JOINTS; i++) {
+        file.order[i] = POLICY_JOINTS - 1 - i;
         file.defaults[i] = 0.1F * (float)i;
         file.second_weight[i][0] = 1;
         file.second_weight[i][1] = i == 0 ? 10 : 0;
@@ -117,9 +117,9 @@ START_TEST(a_network_computes_what_paper_says)
     observation.command[0] = 0.5F;             /* scaled by 2, weight -1: the sum is -1 */
     ck_assert_int_eq(loaded.policy->step(loaded.state, &observation, joints), 0);
     float negative = activation == MLP_ELU ? expf(-1) - 1 : 0;
-    for (unsigned i = 0; i < MLP_JOINTS; i++) {
+    for (unsigned i = 0; i < POLICY_JOINTS; i++) {
         float output = 1 + (i == 0 ? 10 * negative : 0) + (float)i;
-        unsigned joint = MLP_JOINTS - 1 - i;
+        unsigned joint = POLICY_JOINTS - 1 - i;
         ck_assert_float_eq_tol(joints[joint], 0.1F * (float)joint + 0.5F * output, 1e-5F);
     }
     struct policy_gains gains = loaded.policy->gains(loaded.state);
@@ -135,7 +135,7 @@ START_TEST(a_network_sees_its_own_last_output)
     char name[sizeof(path) + 4];
 
     memset(file.first_weight, 0, sizeof(file.first_weight));
-    file.first_weight[0][MLP_INPUTS - 1] = 1; /* the last output of the last joint */
+    file.first_weight[0][TRAINING_INPUTS - 1] = 1; /* the last output of the last joint */
     write_bytes(&file, sizeof(file));
     snprintf(name, sizeof(name), "mlp:%s", path);
     ck_assert_int_eq(policy_load(name, &loaded), 0);
