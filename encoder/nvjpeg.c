@@ -142,14 +142,17 @@ static void close_nvjpeg(struct codec *codec)
 {
     if (!codec)
         return;
-    if (codec->cuda.device.driver && cuda_enter(&codec->cuda) == 0) {
+    bool entered = codec->cuda.device.driver && cuda_enter(&codec->cuda) == 0;
+    if (entered)
         cuda_wait(&codec->cuda);
-        if (codec->params)
-            nvjpeg.params_destroy(codec->params);
-        if (codec->state)
-            nvjpeg.state_destroy(codec->state);
-        if (codec->handle)
-            nvjpeg.destroy(codec->handle);
+    /* On a GPU that is lost, too: they hold memory of the host. */
+    if (codec->params)
+        nvjpeg.params_destroy(codec->params);
+    if (codec->state)
+        nvjpeg.state_destroy(codec->state);
+    if (codec->handle)
+        nvjpeg.destroy(codec->handle);
+    if (entered) {
         cuda_free(codec->rgb);
         cuda_leave(&codec->cuda);
     }

@@ -246,16 +246,17 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("nvjpeg");
-    TCase *cases = tcase_create("pictures");
-    TCase *lost = tcase_create("losses");
-    bool is_real = getenv("SIMCAST_TEST_GPU") != NULL;
     const char *missing = gpu_missing(&codec_nvjpeg);
 
     if (missing) {
         printf("skipped: %s\n", missing);
         return GPU_SKIPPED;
     }
+    Suite *suite = suite_create("nvjpeg");
+    TCase *cases = tcase_create("pictures");
+    TCase *lost = tcase_create("losses");
+    bool is_real = getenv("SIMCAST_TEST_GPU") != NULL;
+
     if (!is_real)
         tcase_add_checked_fixture(cases, NULL, assert_nothing_is_left);
     tcase_add_loop_test(cases, every_layout_of_both_memories_keeps_each_plane, 0, LAYOUTS);
