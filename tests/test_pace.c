@@ -134,6 +134,19 @@ START_TEST(a_keyframe_comes_first_and_then_every_two_seconds)
 }
 END_TEST
 
+START_TEST(pictures_that_renew_themselves_have_keyframes_only_when_asked)
+{
+    struct keyframes keyframes;
+
+    keyframes_init(&keyframes);
+    keyframes.endless = true;
+    ck_assert_uint_eq(keyframes_in(&keyframes, BEGIN_NS, BEGIN_NS + 100 * NS_PER_S), 1);
+    keyframes_ask(&keyframes);
+    ck_assert_uint_eq(
+        keyframes_in(&keyframes, BEGIN_NS + 100 * NS_PER_S, BEGIN_NS + 200 * NS_PER_S), 1);
+}
+END_TEST
+
 START_TEST(many_who_ask_share_one_keyframe_per_half_second)
 {
     struct keyframes keyframes;
@@ -188,6 +201,7 @@ int main(void)
     tcase_add_test(cases, the_rate_follows_the_source_but_not_its_jitter);
     tcase_add_test(cases, time_that_runs_backwards_does_no_harm);
     tcase_add_test(cases, a_keyframe_comes_first_and_then_every_two_seconds);
+    tcase_add_test(cases, pictures_that_renew_themselves_have_keyframes_only_when_asked);
     tcase_add_test(cases, many_who_ask_share_one_keyframe_per_half_second);
     tcase_add_test(cases, who_asks_too_early_is_served_later_not_forgotten);
     tcase_add_test(cases, a_loss_needs_a_keyframe_at_once);
