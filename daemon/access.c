@@ -11,6 +11,7 @@
 #include "base/log.h"
 
 #define REPLY_BYTES 160
+#define LEASE_SUBJECT "telemetry.operator.lease"
 
 static unsigned viewers(const struct access *access)
 {
@@ -160,18 +161,37 @@ static void reply(struct access *access, struct client *client, const char *json
     message_unref(message);
 }
 
+static void write_lease(const struct access *access, char json[REPLY_BYTES])
+{
+    const struct client *holder = access->holder;
+
+    if (holder)
+        snprintf(json, REPLY_BYTES, "{\"holder\":\"%s\",\"client\":%u}", holder->name, holder->id);
+    else
+        snprintf(json, REPLY_BYTES, "{\"holder\":null,\"client\":null}");
+}
+
+/* Tells a newcomer who commands. */
+static void tell_lease(struct access *access, struct client *client)
+{
+    char json[REPLY_BYTES];
+    struct message *message = NULL;
+
+    write_lease(access, json);
+    if (message_new_telemetry(LEASE_SUBJECT, json, strlen(json), &message) == 0)
+        client_send(client, message, access->counters);
+    message_unref(message);
+}
+
 /* Tells everybody who commands. */
 static void give_lease(struct access *access, struct client *client)
 {
     char json[REPLY_BYTES];
 
     access->holder = client;
-    if (client)
-        snprintf(json, sizeof(json), "{\"holder\":\"%s\",\"client\":%u}", client->name, client->id);
-    else
-        snprintf(json, sizeof(json), "{\"holder\":null,\"client\":null}");
+    write_lease(access, json);
     log_info("operator: %s", client ? client->name : "nobody");
-    fanout_telemetry(access->fanout, "telemetry.operator.lease", json, strlen(json));
+    fanout_telemetry(access->fanout, LEASE_SUBJECT, json, strlen(json));
 }
 
 void access_leave(struct access *access, struct client *client)
@@ -197,9 +217,11 @@ static enum access_verdict authenticate(struct access *access, struct client *cl
     }
     let_in(client, role, name, token);
     fanout_admit(access->fanout, client);
-    snprintf(json, sizeof(json), "{\"type\":\"auth\",\"status\":\"ok\",\"role\":\"%s\"}",
-             auth_role_name(role));
+    snprintf(json, sizeof(json),
+             "{\"type\":\"auth\",\"status\":\"ok\",\"role\":\"%s\",\"name\":\"%s\",\"client\":%u}",
+             auth_role_name(role), name, client->id);
     reply(access, client, json);
+    tell_lease(access, client);
     return ACCESS_WELCOME;
 }
 
@@ -211,7 +233,7 @@ static enum access_verdict lease(struct access *access, struct client *client, c
         give_lease(access, client);
     else if (strcmp(action, "release") == 0 && access->holder == client)
         give_lease(access, NULL);
-    return ACCESS_OK;
+    return ACCESS_DONE;
 }
 
 static enum access_verdict signaling(struct access *access, struct client *client, json_t *root)
@@ -224,7 +246,7 @@ static enum access_verdict signaling(struct access *access, struct client *clien
         return ACCESS_VIOLATION;
     if (type && strcmp(type, "lease") == 0)
         return lease(access, client, json_string_value(json_object_get(root, "action")));
-    return ACCESS_IGNORED;
+    return ACCESS_OK;
 }
 
 enum access_verdict access_message(struct access *access, struct client *client,

@@ -57,7 +57,8 @@ int access_join(struct access *access, struct client *client, const char *author
 void access_leave(struct access *access, struct client *client);
 
 enum access_verdict {
-    ACCESS_OK,
+    ACCESS_OK,        /* none of ours, and the client may say it */
+    ACCESS_DONE,      /* the lease was asked for, or given back */
     ACCESS_WELCOME,   /* the client has just shown its token */
     ACCESS_IGNORED,   /* not a message that we know */
     ACCESS_VIOLATION, /* close it: 1008 */

@@ -109,6 +109,8 @@ static bool admit_message(struct parts *parts, struct client *client, const uint
     case ACCESS_OK:
     case ACCESS_IGNORED: /* not one of its own */
         return true;
+    case ACCESS_DONE:
+        return false;
     case ACCESS_WELCOME:
         welcome(parts, client, clock_now_ns());
         return false;

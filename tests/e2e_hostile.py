@@ -138,8 +138,11 @@ def only_a_token_opens_a_silent_door():
                 equal(client.close_status(), 1008, message)
         with daemon.connect() as client:
             say_auth(client, VIEWER)
-            equal(client.receive_message()[1:],
-                  b'{"type":"auth","status":"ok","role":"viewer"}', "answer")
+            answer = json.loads(client.receive_message()[1:])
+            equal((answer["status"], answer["role"], answer["name"]), ("ok", "viewer", "wall"),
+                  "answer")
+            equal(client.telemetry("telemetry.operator.lease").json,
+                  {"holder": None, "client": None}, "who commands")
             check(client.receive(Video), "video")
         with daemon.connect(headers=bearer(VIEWER)) as client:
             check(client.receive(Video), "video")
@@ -179,6 +182,14 @@ def one_operator_at_a_time_taken_over_openly():
         viewer.send(b'\x03{"type":"lease","action":"take"}')
         bob.drop()
         viewer.telemetry(subject, where=holder(None))
+
+
+@case
+def who_may_watch_may_choose_a_stream():
+    with guarded() as (daemon, _), \
+            daemon.connect(headers=bearer(VIEWER), subprotocols=["simcast.v2"]) as client:
+        client.ask("subscribe", stream="none")
+        check("reason" in client.told("error"), "an answer")
 
 
 @case

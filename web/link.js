@@ -6,6 +6,7 @@ import { SUBPROTOCOL } from './protocol.js';
 
 const CONNECT_TIMEOUT_MS = 4000;
 const SILENCE_MS = 3000; // the clock is asked every second, so a live server answers within this
+const CLOSED_FOR_VIOLATION = 1008;
 const BACKOFF_FIRST_MS = 200;
 const BACKOFF_MAX_MS = 1500; // a restarted server is found again well within two seconds
 
@@ -26,7 +27,9 @@ export class Link {
 
   /**
    * events: onOpen(); onMessage(ArrayBuffer); onConnecting(); onWaiting({attempt, delayMs,
-   * wasOpen}) when the connection is gone or did not come about and the next try is due.
+   * wasOpen}) when the connection is gone or did not come about and the next try is due;
+   * onRefused() when the server closed because we may not be here: nothing is tried until
+   * connect() or retryLater().
    */
   constructor(url, events) {
     this.#url = url;
@@ -61,7 +64,7 @@ export class Link {
       this.#attempt = 0; // not at open: a server that accepts and dies at once stays backed off
       if (event.data instanceof ArrayBuffer) this.#events.onMessage(event.data);
     };
-    socket.onclose = () => this.#lost(socket, opened);
+    socket.onclose = ({ code }) => this.#lost(socket, opened, code);
     this.#connectTimer = setTimeout(() => this.#abandon(socket, false), CONNECT_TIMEOUT_MS);
   }
 
@@ -89,10 +92,15 @@ export class Link {
     this.#lost(socket, opened);
   }
 
-  #lost(socket, wasOpen) {
+  #lost(socket, wasOpen, code) {
     if (socket !== this.#socket) return;
     clearTimeout(this.#connectTimer);
     this.#socket = null;
+    if (code === CLOSED_FOR_VIOLATION) this.#events.onRefused();
+    else this.retryLater(wasOpen);
+  }
+
+  retryLater(wasOpen) {
     this.#attempt += 1;
     const delayMs = backoffMs(this.#attempt);
     this.#events.onWaiting({ attempt: this.#attempt, delayMs, wasOpen });

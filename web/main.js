@@ -3,7 +3,7 @@
 // it what the operator wants and shows what the worker says.
 //
 // For scripts and tests there is `window.simcast`, read-only and live:
-//   state        'connecting' | 'waiting' | 'live' | 'no-video' | 'reconnecting' | 'stuck'
+//   state        'connecting' | 'login' | 'waiting' | 'live' | 'no-video' | 'reconnecting' | 'stuck'
 //   codec        'h264' | 'jpeg' | 'none'            width, height   pixels
 //   fps          pictures drawn per second           bitrateBps      of the video
 //   framesDrawn, lastFrameSeq (of the picture on the canvas)
@@ -19,9 +19,12 @@
 //   streams      what the server serves: [{id, stream, rendition, live, codec, width, height}, ...]
 //   streamId     of these, the one that is shown
 //   watch(stream, rendition) shows another one; without names the default one
+//   access       who we are to the server (access.js); lease: the last telemetry.operator.lease
+//   commands     whether our commands go through; a stop always does
 //   command(action, data)   sends a command as the buttons do
 
 import { Drive } from './drive.js';
+import { describeOperator } from './operator.js';
 import * as panels from './panels.js';
 import { describeSafety } from './safety.js';
 import { Stop } from './stop.js';
@@ -31,6 +34,7 @@ const SAFETY_STALE_MS = 2000; // it comes twice a second
 const ROBOT_STALE_MS = 2000; // it comes ten times a second
 const WORKER_SILENT_MS = 1500; // it reports four times a second
 const NOTICE_MS = 8000;
+const TOKEN_KEY = 'simcast.token'; // for this tab, so that loading the page again asks for nothing
 // Sent without the operator's hand, or twenty times a second: only a refusal is news.
 const QUIET_ACTIONS = new Set(['set_cmd_vel', 'force_idr']);
 const CONNECTED = new Set(['waiting', 'live', 'no-video']);
@@ -64,6 +68,8 @@ let stats = {
 let gate = null;
 let ack = null;
 let paused = false;
+let access = { wanted: false, reason: '', role: null, name: null, client: null };
+let lease = null;
 const safety = { data: null, atMs: -Infinity };
 const robot = { data: null, atMs: -Infinity };
 
@@ -105,8 +111,12 @@ function currentSafety() {
   });
 }
 
+function mayCommand() {
+  return describeOperator(access, lease).commands;
+}
+
 function showDrive() {
-  panels.showDrive({ state: shownState(), mode: currentSafety().mode, drive });
+  panels.showDrive({ state: shownState(), mode: currentSafety().mode, drive, commands: mayCommand() });
 }
 
 /** Everything that depends on more than one message; cheap enough to do it all. */
@@ -116,12 +126,14 @@ function refresh() {
   const nowMs = performance.now();
   const retryLeftMs = link.retryInMs - (nowMs - link.atMs);
   const ageMs = stats.ageMs === null ? null : stats.ageMs + nowMs - stats.atMs;
-  panels.showLink({ ...link, state, retryLeftMs, ageMs, host: location.host });
+  panels.showLink({ ...link, state, retryLeftMs, ageMs, host: location.host, loginReason: access.reason });
   panels.showSafety(described, stop.text);
-  panels.showButtons({ connected: CONNECTED.has(state), mode: described.mode, paused });
+  const connected = CONNECTED.has(state);
+  panels.showOperator(describeOperator(access, lease), connected);
+  panels.showButtons({ connected, mode: described.mode, paused, commands: mayCommand() });
   panels.showRobot(freshRobot());
-  drive.setAllowed(state === 'live' && described.mode !== 'ESTOP');
-  if (described.mode === 'ESTOP' || stop.pending) drive.endSession();
+  drive.setAllowed(state === 'live' && described.mode !== 'ESTOP' && mayCommand());
+  if (described.mode === 'ESTOP' || stop.pending || !mayCommand()) drive.endSession();
   if (described.mode === 'ESTOP') stop.settle();
   showDrive();
 }
@@ -149,6 +161,10 @@ const telemetry = {
     gate = data;
     refresh();
   },
+  'telemetry.operator.lease'(data) {
+    lease = data;
+    refresh();
+  },
   'telemetry.robot.state': onRobot,
   'telemetry.command.ack': onAck,
 };
@@ -170,6 +186,13 @@ const onWorker = {
   },
   streams({ streams: list, id }) {
     streams = { streams: list, id };
+    panels.showStreams(streams);
+  },
+  access({ wanted, reason, role, name, client }) {
+    access = { wanted, reason, role, name, client };
+    if (role === null) lease = null;
+    if (wanted) sessionStorage.removeItem(TOKEN_KEY);
+    refresh();
   },
   notice({ text }) {
     panels.showNotice(text, NOTICE_MS);
@@ -212,7 +235,30 @@ function attachSlider(id, unit) {
   update();
 }
 
+/** The token goes to the worker and this tab's storage, never into an address. */
+function attachLogin() {
+  element('login').addEventListener('submit', (event) => {
+    event.preventDefault();
+    const token = element('token').value.trim();
+    element('token').value = '';
+    sessionStorage.setItem(TOKEN_KEY, token);
+    worker.postMessage({ type: 'login', token });
+  });
+  element('logout').addEventListener('click', () => {
+    sessionStorage.removeItem(TOKEN_KEY);
+    location.reload();
+  });
+  element('lease').addEventListener('click', () =>
+    worker.postMessage({ type: 'lease', action: element('lease').dataset.action }),
+  );
+  element('stream').addEventListener('change', () => {
+    const chosen = streams.streams[Number(element('stream').value)];
+    if (chosen) watch(chosen.stream, chosen.rendition);
+  });
+}
+
 function attachControls() {
+  attachLogin();
   element('estop').addEventListener('click', () => stop.press());
   window.addEventListener('keydown', (event) => {
     if (event.key === 'Escape' && !event.repeat && CONNECTED.has(shownState())) stop.press();
@@ -249,7 +295,8 @@ function start() {
     );
   };
   const canvas = element('canvas').transferControlToOffscreen();
-  worker.postMessage({ type: 'start', url: socketUrl.href, canvas }, [canvas]);
+  const token = sessionStorage.getItem(TOKEN_KEY) ?? '';
+  worker.postMessage({ type: 'start', url: socketUrl.href, canvas, token }, [canvas]);
   setInterval(refresh, REFRESH_MS);
   refresh();
 }
@@ -272,6 +319,15 @@ const api = {
   },
   get mode() {
     return currentSafety().mode;
+  },
+  get access() {
+    return access;
+  },
+  get lease() {
+    return lease;
+  },
+  get commands() {
+    return mayCommand();
   },
   get streams() {
     return streams.streams;

@@ -3,6 +3,7 @@
 // takes plain values and may be called as often as one likes.
 
 import { STAGES } from './latency.js';
+import { describeLogin } from './operator.js';
 
 const STAGE_NAMES = {
   simulator: ['Simulator', 'rendered, until published in the frame ring'],
@@ -23,6 +24,7 @@ const LINK_TEXTS = {
   live: 'Live',
   'no-video': 'No video',
   reconnecting: 'Reconnecting',
+  login: 'Log in',
 };
 
 const element = (id) => document.getElementById(id);
@@ -105,7 +107,7 @@ export function showCodec(codec) {
 }
 
 /** What covers the picture in each state but `live`; `host` is where the viewer connects to. */
-function overlayOf({ state, attempt, wasOpen, retryLeftMs, ageMs, host }) {
+function overlayOf({ state, attempt, wasOpen, retryLeftMs, ageMs, host, loginReason }) {
   const retry =
     retryLeftMs > 0 ? `The next try is in ${seconds(retryLeftMs)}.` : 'Trying again now.';
   switch (state) {
@@ -121,6 +123,8 @@ function overlayOf({ state, attempt, wasOpen, retryLeftMs, ageMs, host }) {
         'NO VIDEO',
         `The last picture is ${seconds(ageMs ?? 0)} old. Driving is off until pictures come again.`,
       ];
+    case 'login':
+      return ['Log in', describeLogin(loginReason)];
     case 'stuck':
       return ['NO VIDEO', 'The viewer itself has stopped answering. Load the page again.'];
     default:
@@ -131,10 +135,37 @@ function overlayOf({ state, attempt, wasOpen, retryLeftMs, ageMs, host }) {
   }
 }
 
+function showLogin(wanted) {
+  const form = element('login');
+  if (form.hidden === !wanted) return;
+  form.hidden = !wanted;
+  if (wanted) element('token').focus();
+}
+
+export function showOperator({ shown, text, action, button }, connected) {
+  element('operator').hidden = !shown;
+  setText('operator-text', text);
+  setText('lease', button);
+  element('lease').hidden = action === '';
+  element('lease').dataset.action = action;
+  element('lease').disabled = !connected;
+}
+
+/** What the server serves; nothing to choose from shows nothing. */
+export function showStreams({ streams, id }) {
+  const select = element('stream');
+  const names = streams.map(({ stream, rendition }) => (rendition ? `${stream}, ${rendition}` : stream));
+  element('stream-label').hidden = streams.length < 2;
+  if ([...select.options].map((option) => option.text).join('\n') !== names.join('\n'))
+    select.replaceChildren(...names.map((name, i) => new Option(name, String(i))));
+  select.value = String(streams.findIndex((one) => one.id === id));
+}
+
 export function showLink(link) {
   document.body.dataset.state = link.state;
   setText('link-text', LINK_TEXTS[link.state] ?? 'No video');
   element('retry').hidden = link.state !== 'reconnecting';
+  showLogin(link.state === 'login');
   if (link.state === 'live') {
     setText('overlay-title', '');
     setText('overlay-text', '');
@@ -179,7 +210,8 @@ export function showAck({ action, status, detail }) {
   element('ack').classList.toggle('failed', failed);
 }
 
-function driveText({ state, mode, drive }) {
+function driveText({ state, mode, drive, commands }) {
+  if (!commands) return 'Driving is off: you do not command.';
   if (state !== 'live') return 'Driving is off: there is no video.';
   if (mode === 'ESTOP') return 'Driving is off: the E-stop is on.';
   if (drive.mustRelease) return 'Let go, then hold Space or the pad again.';
@@ -201,12 +233,12 @@ export function showDrive(view) {
   pad.style.setProperty('--y', drive.pad?.y ?? 0);
 }
 
-export function showButtons({ connected, mode, paused }) {
+export function showButtons({ connected, mode, paused, commands }) {
   element('estop').disabled = !connected;
-  element('clear').disabled = !connected || mode !== 'ESTOP';
-  element('reset').disabled = !connected;
-  element('pause').disabled = !connected;
-  document.querySelector('.codec').disabled = !connected;
+  element('clear').disabled = !connected || !commands || mode !== 'ESTOP';
+  element('reset').disabled = !connected || !commands;
+  element('pause').disabled = !connected || !commands;
+  document.querySelector('.codec').disabled = !connected || !commands;
   setText('pause', paused ? 'Resume' : 'Pause');
 }
 

@@ -160,6 +160,15 @@ export function encodeSubscribe({ stream = '', rendition = '', metadata = false,
   return encodeJson(MESSAGE.SIGNALING, { type: 'subscribe', stream, rendition, metadata, paused });
 }
 
+export function encodeAuth(token) {
+  return encodeJson(MESSAGE.SIGNALING, { type: 'auth', token });
+}
+
+/** 'take' the right to command from whoever holds it, or 'release' it. */
+export function encodeLease(action) {
+  return encodeJson(MESSAGE.SIGNALING, { type: 'lease', action });
+}
+
 export function encodeUnsubscribe(id) {
   return encodeJson(MESSAGE.SIGNALING, { type: 'unsubscribe', id });
 }

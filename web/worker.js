@@ -2,14 +2,15 @@
 // The viewer's worker: owns the socket, the clock, the decoder and the canvas, so that nothing
 // that the page does can delay a picture or a stop. The page tells it what the operator wants;
 // it tells the page what is so. Messages, page to worker:
-//   start {url, canvas} | command {action, data} | motion {linear_x, linear_y, angular_z}
-//   retry {} | grab {id} | trace {} | watch {stream, rendition}
+//   start {url, canvas, token} | command {action, data} | motion {linear_x, linear_y, angular_z}
+//   retry {} | grab {id} | trace {} | watch {stream, rendition} | login {token} | lease {action}
 // and worker to page:
 //   state {state, attempt, retryInMs, wasOpen} | stats {...} | telemetry {subject, data}
-//   notice {text} | streams {streams, id} | grab {id, width, height, data} | drawn {frameSeq, and ms
+//   notice {text} | access {wanted, reason, role, name, client} | streams {streams, id} | grab {id, width, height, data} | drawn {frameSeq, and ms
 //   of the server's clock: receivedMs, decodedMs, drawnMs}, for each picture once `trace` was asked
 //   for
 
+import { Access } from './access.js';
 import { ServerClock } from './clock.js';
 import { h264Supported } from './h264.js';
 import { Link } from './link.js';
@@ -20,6 +21,7 @@ import {
   encodeCommand,
   encodeDisplayed,
   encodeKeyframeRequest,
+  encodeLease,
   parseJson,
 } from './protocol.js';
 import { StreamChoice } from './streams.js';
@@ -41,9 +43,11 @@ const FORWARDED = new Set([
   'telemetry.safety.cmd_timeout',
   'telemetry.robot.state',
   'telemetry.command.ack',
+  'telemetry.operator.lease',
 ]);
 
 const clock = new ServerClock();
+let access;
 let link;
 let video;
 let frameStream = 0; // that the last FRAME_INFO named; 0 without one
@@ -116,6 +120,7 @@ function postStreams() {
 }
 
 function onSignaling(json) {
+  if (json.type === 'auth' && json.status === 'ok') access.take(json);
   streams.take(json);
   if (json.type === 'streams') postStreams();
 }
@@ -148,6 +153,8 @@ const linkEvents = {
     setLinkState({ retryInMs: 0 });
   },
   onOpen() {
+    const greeting = access.greeting(); // first of all, or the server closes
+    if (greeting) link.send(greeting);
     clock.reset();
     video.begin();
     frameStream = 0;
@@ -157,6 +164,10 @@ const linkEvents = {
     setLinkState({ state: 'open', attempt: 0, retryInMs: 0 });
   },
   onMessage,
+  async onRefused() {
+    if (await access.refused()) setLinkState({ state: 'login' });
+    else link.retryLater(true);
+  },
   onWaiting({ attempt, delayMs, wasOpen }) {
     setLinkState({
       state: 'reconnecting',
@@ -219,11 +230,18 @@ function tick() {
   postState(nowMs);
 }
 
+async function enter() {
+  if (await access.mayConnect()) link.connect();
+  else setLinkState({ state: 'login' });
+}
+
 const handlers = {
-  async start({ url, canvas }) {
+  async start({ url, canvas, token }) {
     link = new Link(url, linkEvents);
     video = new Video({ canvas, clock, canH264: await h264Supported(), events: videoEvents });
-    link.connect();
+    access = new Access(url, (state) => postMessage({ type: 'access', ...state }));
+    access.token = token;
+    await enter();
     setInterval(tick, TICK_MS);
     setInterval(askClock, CLOCK_MS);
     setInterval(postStats, STATS_MS);
@@ -239,6 +257,13 @@ const handlers = {
   },
   trace() {
     tracing = true;
+  },
+  login({ token }) {
+    access.token = token;
+    link.connect();
+  },
+  lease({ action }) {
+    link.send(encodeLease(action));
   },
   watch({ stream, rendition }) {
     streams.watch(stream, rendition);

@@ -5,6 +5,7 @@
 
 import { closeBrowser } from './browser.mjs';
 import { runAll } from './harness.mjs';
+import './login_test.mjs';
 import './modules_test.mjs';
 import './operator_test.mjs';
 import './report_test.mjs';

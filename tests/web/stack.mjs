@@ -39,14 +39,15 @@ export class Stack {
   #running = new Map(); // name -> {child, exited}
   #logs = {};
 
-  /** simArguments: for simcast-sim, e.g. ['--pattern']. */
-  async open(simArguments) {
+  /** simArguments: for simcast-sim, e.g. ['--pattern']; daemonArguments: for simcastd. */
+  async open(simArguments, daemonArguments = []) {
     this.port = await freePort();
     this.arguments = {
       sim: simArguments,
       encoder: [],
       daemon: [
         '--listen', `127.0.0.1:${this.port}`, '--web-dir', WEB_DIR, '--allowed-hosts', 'robot.test',
+        ...daemonArguments,
       ],
     };
     for (const name of Object.keys(PROGRAMS)) this.start(name);
@@ -72,6 +73,10 @@ export class Stack {
       child.on('exit', (code, signal) => resolve(signal ?? code)),
     );
     this.#running.set(name, { child, exited });
+  }
+
+  signal(name, signal) {
+    this.#running.get(name).child.kill(signal);
   }
 
   /** Ends one process and waits for it; what it exited with: a code, or the signal's name. */
