@@ -212,6 +212,57 @@ START_TEST(no_more_than_the_asked_fps_are_encoded)
 }
 END_TEST
 
+/* Slices of a coded picture: NAL units of type 1 or 5. */
+static unsigned slices_of(const struct video_packet_view *packet)
+{
+    const uint8_t *at = packet->payload;
+    unsigned count = 0;
+
+    for (uint32_t i = 0; i + 3 < packet->header.size; i++)
+        count += at[i] == 0 && at[i + 1] == 0 && at[i + 2] == 1 &&
+                 ((at[i + 3] & 0x1f) == 1 || (at[i + 3] & 0x1f) == 5);
+    return count;
+}
+
+static unsigned slices_after(bool *ret_keyframe)
+{
+    struct ring_view view;
+
+    show(PIXEL_GREY, 1280, 720);
+    struct video_packet_view packet = next_packet(&view);
+    unsigned count = slices_of(&packet);
+    *ret_keyframe = packet.header.flags & VIDEO_FLAG_KEYFRAME;
+    ring_release(world.viewer, &view);
+    return count;
+}
+
+START_TEST(only_a_lone_camera_shares_its_pictures_among_threads)
+{
+    atomic_uint busy = 0;
+    bool keyframe;
+    unsigned alone = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 1;
+
+    world.config.busy = &busy;
+    begin();
+    ck_assert_uint_eq(atomic_load(&busy), 1);
+    ck_assert_uint_eq(slices_after(&keyframe), alone);
+    atomic_fetch_add(&busy, 1); /* another camera is watched */
+    ck_assert_uint_eq(slices_after(&keyframe), 1);
+    ck_assert(keyframe);
+    ck_assert_uint_eq(slices_after(&keyframe), 1);
+    ck_assert(!keyframe);
+    atomic_fetch_sub(&busy, 1);
+    ck_assert_uint_eq(slices_after(&keyframe), alone);
+    ring_consumer_want(world.viewer, false);
+    TURN_UNTIL(atomic_load(&busy) == 0);
+    ring_consumer_want(world.viewer, true);
+    TURN_UNTIL(atomic_load(&busy) == 1);
+    stage_close(world.stage);
+    world.stage = NULL;
+    ck_assert_uint_eq(atomic_load(&busy), 0);
+}
+END_TEST
+
 START_TEST(a_second_encoder_for_the_same_stream_is_refused)
 {
     struct stage *second = NULL;
@@ -253,6 +304,7 @@ int main(void)
     tcase_add_test(cases, a_frame_that_lies_is_refused_and_the_next_one_encoded);
     tcase_add_test(cases, a_slot_too_small_makes_worse_pictures_or_counts_them);
     tcase_add_test(cases, no_more_than_the_asked_fps_are_encoded);
+    tcase_add_test(cases, only_a_lone_camera_shares_its_pictures_among_threads);
     tcase_add_test(cases, a_second_encoder_for_the_same_stream_is_refused);
     tcase_add_test(cases, without_nvenc_auto_encodes_with_libx264);
     tcase_set_timeout(cases, 30);
