@@ -222,6 +222,11 @@ START_TEST(messages_are_judged_as_they_come_from_the_bus)
     ck_assert_str_eq(news.detail, "alpha must be a number from 0 to 1");
     ck_assert_int_eq(taken.action, COMMAND_SET_ALPHA);
     ck_assert_uint_eq(taken.cmd_seq, 4);
+    take("telemetry.safety.video_gate", "{\"gated\":false}", 0, 0, &news);
+    take("command.genesis.set_cmd_vel", "{\"linear_x\":0.4}", 0, 0, &news);
+    take("command.genesis.set_alpha", "{\"alpha\":0.7}", 0, 0, &news);
+    ck_assert(news.accepted);
+    ck_assert_double_eq(authority.velocity[0], 0.4); /* motion, but no velocity */
     ck_assert_int_eq(take("command.genesis.estop", "not even JSON", 0, 0, &news), 0);
     ck_assert_int_eq(authority.gate.mode, GATE_ESTOP);
     ck_assert_uint_eq(authority.refused, 1);
@@ -268,13 +273,36 @@ END_TEST
 
 START_TEST(the_bus_that_is_gone_holds_the_robot_at_once)
 {
+    struct authority_config config = authority_config_default;
+
+    config.limits.accel_max[0] = _i * 100.0; /* once with a way to the velocity, once without */
+    authority_init(&authority, &config, now_ns);
     send(velocity(0.8, 0, 0));
+    pass_ms(20);
+    ck_assert_double_eq(speed(), 0.8);
     ck_assert(authority_bus(&authority, false, now_ns).changed);
     ck_assert_str_eq(gate_reason_name(authority.gate.reason), "no_bus");
     pass_ms(160);
     ck_assert_double_eq(speed(), 0);
     ck_assert(authority_bus(&authority, true, now_ns).changed);
+    ck_assert_int_eq(authority.gate.mode, GATE_ARMED);
+    pass_ms(20);
+    ck_assert_double_eq(speed(), 0); /* until somebody steers again */
     ck_assert(send(velocity(0.8, 0, 0)).accepted);
+}
+END_TEST
+
+START_TEST(what_the_gate_says_itself_counts_whatever_it_looks_like)
+{
+    struct authority_news news;
+
+    send(velocity(0.8, 0, 0));
+    take("command.genesis.set_cmd_vel", "{\"linear_x\":1,\"_safety\":\"hold\"}", 0, 0, &news);
+    ck_assert(news.accepted && news.changed && !news.detail);
+    ck_assert_int_eq(authority.gate.mode, GATE_HOLD);
+    take("command.genesis.set_cmd_vel", "{\"linear_x\":1,\"_safety\":\"estop\"}", 0, 0, &news);
+    ck_assert_int_eq(authority.gate.mode, GATE_ESTOP);
+    ck_assert_double_eq(speed(), 0);
 }
 END_TEST
 
@@ -407,7 +435,8 @@ int main(void)
     tcase_add_test(tcase, messages_are_judged_as_they_come_from_the_bus);
     tcase_add_test(tcase, what_was_under_way_for_too_long_or_is_of_an_older_epoch_does_not_move_it);
     tcase_add_test(tcase, a_clear_that_a_stop_overtook_does_not_undo_it);
-    tcase_add_test(tcase, the_bus_that_is_gone_holds_the_robot_at_once);
+    tcase_add_loop_test(tcase, the_bus_that_is_gone_holds_the_robot_at_once, 0, 2);
+    tcase_add_test(tcase, what_the_gate_says_itself_counts_whatever_it_looks_like);
     tcase_add_test(tcase, limits_shape_the_way_to_a_velocity_but_not_to_a_stop);
     tcase_add_test(tcase, letting_go_of_the_deadman_takes_the_velocity_away);
     tcase_add_test(tcase, safety_state_has_the_string_mode_that_clients_crash_without);

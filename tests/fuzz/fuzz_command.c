@@ -29,6 +29,24 @@ static void check_accepted(const struct command *command)
         check(command->data.settings.jpeg_quality <= 100 && command->data.settings.fps <= 240);
 }
 
+/* A velocity is replaced in whatever form it came, and nothing else. */
+static void check_limited(const char *json, size_t size, const struct command *before)
+{
+    static const double slow[3] = {0.5, -0.25, 1};
+    char text[2 * COMMAND_BYTES_MAX];
+    struct command after;
+
+    if (before->action != COMMAND_SET_CMD_VEL ||
+        command_set_velocity(json, size, slow, text, sizeof(text)) < 0 ||
+        strlen(text) > COMMAND_BYTES_MAX)
+        return;
+    check(command_parse(text, strlen(text), &after, NULL) == 0);
+    check(after.data.velocity.linear_x_mps == 0.5 && after.data.velocity.linear_y_mps == -0.25 &&
+          after.data.velocity.angular_z_radps == 1);
+    check(after.cmd_seq == before->cmd_seq && after.epoch == before->epoch &&
+          after.ttl_ms == before->ttl_ms && after.deadman == before->deadman);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct command command;
@@ -37,10 +55,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     memset(&untouched, 0xaa, sizeof(untouched));
     command = untouched;
-    if (command_parse((const char *)data, size, &command, &reason) == 0)
+    if (command_parse((const char *)data, size, &command, &reason) == 0) {
         check_accepted(&command);
-    else
+        check_limited((const char *)data, size, &command);
+    } else {
         check(reason && memcmp(&command, &untouched, sizeof(command)) == 0);
+    }
     for (unsigned i = 0; i < COMMAND_ACTION_COUNT; i++) {
         int error =
             command_parse_as((enum command_action)i, (const char *)data, size, &command, NULL);

@@ -284,4 +284,64 @@ LIMITS = {
         "limits->accel_max[i] <= 0 || jerk_max <= 0"),
 }
 
-MUTANTS = {"safety/gate.c": GATE, "safety/limits.c": LIMITS}
+AUTHORITY = {
+    "a_refused_velocity_is_applied": (
+        "if (news.accepted && event.kind == GATE_EVENT_MOTION && event.is_velocity)",
+        "if (event.kind == GATE_EVENT_MOTION && event.is_velocity)"),
+    "any_motion_is_a_velocity": (
+        "if (news.accepted && event.kind == GATE_EVENT_MOTION && event.is_velocity)",
+        "if (news.accepted && event.kind == GATE_EVENT_MOTION)"),
+    "a_stop_leaves_the_velocity": (
+        "if (authority->gate.mode == GATE_ESTOP)\n        authority_still(authority);\n    else if",
+        "if"),
+    "what_was_wanted_comes_back_after_a_stop": (
+        "if (authority->gate.mode != GATE_ARMED) {\n        memset(authority->target,",
+        "if (false) {\n        memset(authority->target,"),
+    "a_hold_does_not_slow_down": (
+        "authority->velocity[i] /= 2;",
+        ""),
+    "a_hold_never_comes_to_rest": (
+        "if (fabs(authority->velocity[i]) < AUTHORITY_STILL)",
+        "if (false)"),
+    "the_gates_own_stop_is_no_stop": (
+        "command->action == COMMAND_ESTOP || command->origin == COMMAND_FROM_GATE_ESTOP",
+        "command->action == COMMAND_ESTOP"),
+    "the_gates_hold_is_motion": (
+        "else if (command->origin == COMMAND_FROM_GATE_HOLD)\n        event.kind = GATE_EVENT_PEER_HOLD;",
+        ""),
+    "a_clear_is_no_clear": (
+        "else if (command->action == COMMAND_ESTOP_CLEAR)\n        event.kind = GATE_EVENT_ESTOP_CLEAR;",
+        ""),
+    "gated_is_ungated": (
+        "gated ? GATE_EVENT_PEER_GATED : GATE_EVENT_PEER_UNGATED",
+        "gated ? GATE_EVENT_PEER_UNGATED : GATE_EVENT_PEER_GATED"),
+    "the_word_on_the_video_has_no_epoch": (
+        ".epoch = epoch};",
+        "};"),
+    "the_age_is_not_looked_at": (
+        "stamp && stamp->sent_ns > 0 ? now_ns - stamp->sent_ns : 0",
+        "0"),
+    "the_epoch_is_not_looked_at": (
+        "stamp ? stamp->epoch : 0",
+        "0"),
+    "the_deadman_is_always_held": (
+        "command->deadman == COMMAND_DEADMAN_HELD ? GATE_DEADMAN_HELD : GATE_DEADMAN_RELEASED",
+        "GATE_DEADMAN_HELD"),
+    "no_limit_of_speed": (
+        "bool limited = limits_cut(&authority->config.limits, authority->target);",
+        "bool limited = false;"),
+    "a_limit_of_acceleration_is_passed_by": (
+        "if (!glides(&authority->config.limits))\n        memcpy",
+        "memcpy"),
+    "the_robot_forgets_who_is_refused": (
+        "authority->refused++;",
+        ""),
+    "a_malformed_command_is_carried_out": (
+        "if (error < 0) {",
+        "if (false) {"),
+    "the_lost_bus_is_none": (
+        "connected ? GATE_EVENT_BUS_UP : GATE_EVENT_BUS_DOWN",
+        "GATE_EVENT_BUS_UP"),
+}
+
+MUTANTS = {"safety/gate.c": GATE, "safety/limits.c": LIMITS, "safety/authority.c": AUTHORITY}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """./run prove gate: long random walks, and mutants of the gate that the tests must kill.
 
-A mutant is safety/gate.c or limits.c with one small mistake. It is built with the very objects of
+A mutant is safety/gate.c, limits.c or authority.c with one small mistake. It is built with the very objects of
 their tests and of the random walks, and counts as killed when one of them fails. A mutant that lives
 shows a promise that no test would notice to be broken.
 """
@@ -17,7 +17,12 @@ from gate_mutants import MUTANTS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MUTANT_EVENTS = 200_000
-TESTS = {"safety/gate.c": ["test_gate", "test_gate_epochs"], "safety/limits.c": ["test_limits"]}
+TESTS = {"safety/gate.c": ["test_gate", "test_gate_epochs"], "safety/limits.c": ["test_limits"],
+         "safety/authority.c": ["test_authority"]}
+# What they are linked with; from an archive only what is needed, so a mutant takes its own's place.
+SUPPORT = ["tests/prove/gate_model.c", "tests/prove/gate_walk.c", "base/clock.c", "proto/command.c",
+           "proto/settings.c", "proto/video.c", "safety/authority_report.c", *TESTS]
+LIBRARIES = ["-ljansson", "-lz", "-lcheck", "-lsubunit", "-lm", "-lrt", "-lpthread"]
 FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-w", f"-I{ROOT}"]
 
 
@@ -52,15 +57,12 @@ def lives(folder, name, source, text, seed):
     mutant = folder / f"{name}.c"
     mutant.write_text(text, encoding="utf-8")
     compile_c(mutant, folder / f"{name}.o")
-    archive = [] if source == "safety/gate.c" else [folder / "support" / "gate.a"]
     environment = {**os.environ, "CK_FORK": "no", "SIMCAST_SEED": str(seed),
                    "SIMCAST_TEST_EVENTS": str(MUTANT_EVENTS)}
     for test in TESTS[source]:
         program = folder / f"{name}-{test}"
-        subprocess.run(["gcc", folder / f"{name}.o", folder / "tests" / f"{test}.o",
-                        *sorted((folder / "support").glob("*.o")), *archive,
-                        "-lcheck", "-lsubunit", "-lm", "-lrt", "-lpthread", "-o", program],
-                       check=True)
+        subprocess.run(["gcc", folder / f"{name}.o", folder / f"{test}.o", folder / "support.a",
+                        *LIBRARIES, "-o", program], check=True)
         try:
             done = subprocess.run([program], env=environment, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL, timeout=60, check=False)
@@ -72,15 +74,12 @@ def lives(folder, name, source, text, seed):
 
 
 def compile_tests(folder):
-    (folder / "tests").mkdir()
-    (folder / "support").mkdir()
     for test in sum(TESTS.values(), []):
-        compile_c(ROOT / "tests" / f"{test}.c", folder / "tests" / f"{test}.o")
-    for source in ("tests/prove/gate_model.c", "tests/prove/gate_walk.c", "base/clock.c"):
-        compile_c(ROOT / source, folder / "support" / (pathlib.Path(source).stem + ".o"))
-    # The walks need a gate even where the limits are what is tried.
-    compile_c(ROOT / "safety/gate.c", folder / "gate.o")
-    subprocess.run(["ar", "rcs", folder / "support" / "gate.a", folder / "gate.o"], check=True)
+        compile_c(ROOT / "tests" / f"{test}.c", folder / f"{test}.o")
+    objects = [folder / (pathlib.Path(source).stem + ".o") for source in SUPPORT]
+    for source, target in zip(SUPPORT, objects):
+        compile_c(ROOT / source, target)
+    subprocess.run(["ar", "rcs", folder / "support.a", *objects], check=True)
 
 
 def surviving_mutants(seed):
