@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "daemon/api.h"
+#include "daemon/bus_metrics.h"
 #include "daemon/choice.h"
 #include "daemon/parts.h"
 #include "daemon/stream_metrics.h"
@@ -50,6 +51,7 @@ static void write_metrics(FILE *file, const struct parts *parts, int64_t now_ns)
                   });
     stream_metrics_write(file, parts->streams, now_ns);
     hal_metrics_write(file, &parts->metrics.hal, now_ns);
+    bus_metrics_write(file, parts->bus);
 }
 
 /* Answers of any length. */

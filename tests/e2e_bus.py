@@ -314,4 +314,46 @@ def settings_and_acks_of_an_existing_client_work():
         equal(client.telemetry("telemetry.command.ack").json["status"], "ok", "the sim's answer")
 
 
+def metric(daemon, name):
+    for row in daemon.get("/metrics")[2].decode().splitlines():
+        if row.startswith(f"simcast_{name} "):
+            return float(row.split()[1])
+    raise AssertionError(f"no simcast_{name} on /metrics")
+
+
+@case
+def the_way_of_a_command_to_the_robot_and_back_is_measured():
+    with on_nats("command.genesis.reset") as (daemon, _, nats, _server), daemon.connect() as client:
+        client.send_command("reset", 7)
+        nats.receive()
+        time.sleep(0.05)  # what the robot needs
+        nats.publish("telemetry.command.ack", {"action": "reset", "cmd_seq": 7, "status": "ok"})
+        client.telemetry("telemetry.command.ack")
+        equal(metric(daemon, "command_ack_seconds_count"), 1, "acknowledged")
+        took = metric(daemon, "command_ack_seconds_sum")
+        check(0.05 <= took < 0.5, f"{took} s")
+        nats.publish("telemetry.command.ack", {"action": "reset", "cmd_seq": 99, "status": "ok"})
+        client.telemetry("telemetry.command.ack")
+        equal(metric(daemon, "command_ack_seconds_count"), 1, "nobody sent number 99")
+
+
+@case
+def what_the_bus_does_is_on_the_metrics_page():
+    with on_nats("command.genesis.reset") as (daemon, _, nats, server), daemon.connect() as client:
+        client.send_command("reset", 1)
+        nats.receive()
+        nats.publish("telemetry.x", b"{}")
+        client.telemetry("telemetry.x")
+        check(metric(daemon, "bus_published_total") >= 1, "published")
+        check(metric(daemon, "bus_received_total") >= 1, "received")
+        server.stop()
+        check(daemon.wait_health(lambda h: h["bus"] == "connecting"), "noticed")
+        server.start()
+        check(daemon.wait_health(lambda h: h["bus"] == "connected", 15), "back")
+        equal((metric(daemon, "bus_reconnects_total"), metric(daemon, "bus_stop_reconnects_total")),
+              (1, 1), "reconnects")
+        for name in ("dropped_in", "dropped_out", "slow_episodes", "refused"):
+            metric(daemon, f"bus_{name}_total")
+
+
 run_cases(__doc__)
