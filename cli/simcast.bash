@@ -49,8 +49,8 @@ _simcast() {
         *:--log-format) words="auto text json journal" ;;
         *:--bus) words="nats://127.0.0.1:4222" ;;
         *:--size) words="640x480 1280x720 1920x1080" ;;
-        *:--fps | *:--port | *:--seconds | *:--seed | *:--timeout | *:--count | *:--speed | *:--since) words="" ;;
-        *:--ipc-dir | *:--legacy | *:--input | *:--bus-* | *:--record) _simcast_files "$word" && return ;;
+        *:--fps | *:--port | *:--seconds | *:--seed | *:--timeout | *:--count | *:--speed | *:--since | *:--server | *:--interval) words="" ;;
+        *:--ipc-dir | *:--legacy | *:--input | *:--bus-* | *:--record | *:--token-file) _simcast_files "$word" && return ;;
         bus:*)
             if ((COMP_CWORD == 3)) && [[ ${COMP_WORDS[2]} == replay && $word != -* ]]; then
                 _simcast_files "$word" && return
@@ -66,6 +66,8 @@ _simcast() {
             words=$(_simcast_ring)
             ;;
         source:*) words="--legacy --ring --size --fps --seconds --ipc-dir --codec --input --no-crc --garble --seed --help" ;;
+        top:*) words="--server --token-file --ipc-dir --interval --once --json --help --version" ;;
+        hal:*) words="dump --help" ;;
         *) words="" ;;
         esac
     fi

@@ -21,6 +21,7 @@ PAGES = {
     "simcast-hal.8": [["hal/simcast-hal"]],
     "simcast-sim.1": [["sim/simcast-sim"]],
     "simcast-doctor.1": [["cli/simcast", "doctor"]],
+    "simcast-top.1": [["cli/simcast", "top"]],
     "simcast-bus.1": [["cli/simcast", "bus", action]
                       for action in ("show", "sub", "pub", "replay", "setup")],
     "simcast-demo.1": [["cli/simcast", "demo"]],
@@ -61,6 +62,16 @@ def every_flag_is_in_its_page_and_no_page_has_others():
         implied = {"--help", "--version"}
         equal(told - written - implied, set(), f"missing in {page}")
         equal(written - told - implied - ELSEWHERE, set(), f"in {page}, but not in --help")
+
+
+@case
+def what_programs_share_is_called_the_same_in_each():
+    for command in sum(PAGES.values(), []):
+        told = set(FLAG.findall(help_text(command)))
+        if "--bus" in told:
+            equal({"--bus-login", "--bus-ca", "--bus-cert", "--bus-key"} - told, set(), command)
+        if "--log-level" in told and command[0] != "cli/simcast":
+            check("--log-format" in told, command)
 
 
 @case
