@@ -6,7 +6,7 @@
  *
  * Errors are negative errno; why is kept per thread, as a sentence for a person.
  *
- * Internal to shm/. Thread: any.
+ * Internal to shm/ and encoder/cuda.c. Thread: any.
  * Source: the CUDA driver API manual, "Virtual Memory Management" and "Memory Management".
  */
 #ifndef SIMCAST_SHM_CUDA_DRIVER_H

@@ -3,6 +3,8 @@
  * The stage on a GPU, of which tests/fake_cuda, fake_nvenc and fake_nvjpeg play the part: what it
  * copies, what it encodes with, and that the stream goes on when the GPU does not.
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "tests/gpu_kit.h"
@@ -155,6 +157,56 @@ START_TEST(nobody_copies_a_picture_of_a_cuda_ring)
 }
 END_TEST
 
+#define PHASES 8U
+
+/* A simulator that never waits: whatever is not pinned is overwritten at once. */
+struct flood {
+    struct kit_frame kits[PHASES];
+    atomic_bool over;
+};
+
+static void *publish_without_pause(void *context)
+{
+    struct flood *flood = context;
+
+    for (uint64_t id = 1; !atomic_load_explicit(&flood->over, memory_order_relaxed); id++) {
+        struct kit_frame *kit = &flood->kits[id % PHASES];
+        struct ring_frame frame = kit->frame;
+        frame.frame_id = id;
+        publish(kit, frame);
+    }
+    return NULL;
+}
+
+START_TEST(a_frame_stays_until_the_gpu_has_read_it)
+{
+    struct flood flood = {.over = false};
+    struct ring_view view;
+    pthread_t thread;
+
+    for (unsigned i = 0; i < PHASES; i++)
+        flood.kits[i] = kit_frame_make(PIXEL_RGBA, WIDTH, HEIGHT, 0, 9 * i);
+    begin();
+    session_open_decoder(&viewer, VIDEO_CODEC_H264);
+    ck_assert_int_eq(pthread_create(&thread, NULL, publish_without_pause, &flood), 0);
+    for (unsigned i = 0; i < 60; i++) {
+        struct video_packet_view packet = next_packet(&view);
+        struct codec_packet coded = {.bytes = (uint8_t *)(uintptr_t)packet.payload,
+                                     .size_bytes = packet.header.size};
+        unsigned which = (unsigned)(view.frame.frame_id % PHASES);
+        double psnr = decoded_psnr(&viewer, &coded, &flood.kits[which].frame, 9 * which);
+        ck_assert_msg(psnr >= 24, "frame %u: PSNR %.1f dB", i, psnr);
+        ring_release(world.viewer, &view);
+    }
+    atomic_store_explicit(&flood.over, true, memory_order_relaxed);
+    pthread_join(thread, NULL);
+    ck_assert_uint_eq(stage_counts(world.stage).lost, 0);
+    ck_assert_uint_eq(cuda_state().pageable_bytes, 0);
+    for (unsigned i = 0; i < PHASES; i++)
+        kit_frame_free(&flood.kits[i]);
+}
+END_TEST
+
 START_TEST(another_simulator_with_a_cuda_ring_begins_anew)
 {
     open_cuda_simulator();
@@ -293,6 +345,7 @@ int main(void)
     tcase_add_checked_fixture(cases, set_up_gpu, tear_down_gpu);
     tcase_add_test(cases, the_processor_copies_no_picture_of_a_host_ring);
     tcase_add_test(cases, nobody_copies_a_picture_of_a_cuda_ring);
+    tcase_add_test(cases, a_frame_stays_until_the_gpu_has_read_it);
     tcase_add_test(cases, another_simulator_with_a_cuda_ring_begins_anew);
     tcase_add_test(cases, hevc_is_encoded_where_it_is_asked_for);
     tcase_add_test(cases, hevc_that_the_gpu_has_not_is_h264);
