@@ -80,8 +80,8 @@ bool top_metrics_value(const struct top_metrics *metrics, const char *name, cons
 }
 
 /* What stands between the quotes behind `label`=; false: no such label. */
-static bool label_of(const struct top_sample *sample, const char *label, char *value,
-                     size_t value_bytes)
+static bool label_of(const struct top_sample *sample, const char *label,
+                     char value[TOP_LABEL_BYTES])
 {
     char start[64];
 
@@ -90,16 +90,16 @@ static bool label_of(const struct top_sample *sample, const char *label, char *v
     if (!at)
         return false;
     at += strlen(start);
-    snprintf(value, value_bytes, "%.*s", (int)strcspn(at, "\""), at);
+    snprintf(value, TOP_LABEL_BYTES, "%.*s", (int)strcspn(at, "\""), at);
     return true;
 }
 
 bool top_metrics_label(const struct top_metrics *metrics, const char *name, unsigned n,
-                       const char *label, char *value, size_t value_bytes)
+                       const char *label, char ret_value[TOP_LABEL_BYTES])
 {
     for (size_t i = 0; i < metrics->count; i++) {
         if (is_asked(&metrics->samples[i], name, NULL) && n-- == 0)
-            return label_of(&metrics->samples[i], label, value, value_bytes);
+            return label_of(&metrics->samples[i], label, ret_value);
     }
     return false;
 }
@@ -109,13 +109,13 @@ bool top_metrics_buckets(const struct top_metrics *metrics, const char *name, co
 {
     struct top_buckets buckets = {0};
     char series[96];
-    char le[32];
+    char le[TOP_LABEL_BYTES];
     bool has_total = false;
 
     snprintf(series, sizeof(series), "%s_bucket", name);
     for (size_t i = 0; i < metrics->count; i++) {
         const struct top_sample *sample = &metrics->samples[i];
-        if (!is_asked(sample, series, label) || !label_of(sample, "le", le, sizeof(le)))
+        if (!is_asked(sample, series, label) || !label_of(sample, "le", le))
             continue;
         if (strcmp(le, "+Inf") == 0) {
             buckets.total = sample->value;

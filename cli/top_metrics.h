@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #define TOP_BUCKETS_MAX 32
+#define TOP_LABEL_BYTES 64
 
 struct top_sample {
     const char *name;
@@ -40,7 +41,7 @@ bool top_metrics_value(const struct top_metrics *metrics, const char *name, cons
 
 /* The value of a label of the n-th sample of this name; false: there are fewer. */
 bool top_metrics_label(const struct top_metrics *metrics, const char *name, unsigned n,
-                       const char *label, char *value, size_t value_bytes);
+                       const char *label, char ret_value[TOP_LABEL_BYTES]);
 
 struct top_buckets {
     unsigned count;

@@ -431,12 +431,12 @@ static void fill_robot(struct top *top, const char *stream, unsigned index, stru
 
 static void fill_robots(struct top *top)
 {
-    char stream[TOP_NAME_BYTES];
+    char stream[TOP_LABEL_BYTES];
     unsigned count = 0;
 
     while (count < TOP_ROBOTS_MAX &&
            top_metrics_label(&top->now.metrics, "simcast_hal_periods_total", count, "stream",
-                             stream, sizeof(stream))) {
+                             stream)) {
         top->view.robots[count] = (struct top_robot){0};
         fill_robot(top, stream, count, &top->view.robots[count]);
         count++;

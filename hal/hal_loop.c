@@ -294,22 +294,32 @@ static void run_period(struct hal_loop *loop, struct period_result *result)
     log_mode(loop, &sense);
 }
 
+/* 0: there was none. */
+static void record(struct histogram *histogram, int64_t duration_ns)
+{
+    if (duration_ns > 0)
+        histogram_record(histogram, duration_ns);
+}
+
+// NOLINTNEXTLINE(readability-function-cognitive-complexity): the macro's own
+static void trace(const struct period_result *result, int64_t period_ns, int64_t late_ns)
+{
+    PROBE4(hal_period, period_ns, late_ns, result->latency_ns, result->reaction_ns);
+}
+
 static void account(struct hal_loop *loop, const struct period_result *result, int64_t period_ns,
                     int64_t late_ns)
 {
     struct stats *stats = loop->config.stats;
     struct stats_values *values = &stats->values;
 
-    PROBE4(hal_period, period_ns, late_ns, result->latency_ns, result->reaction_ns);
     stats_lock(stats);
     values->periods++;
     if (values->periods > 1)
         histogram_record(&values->period, period_ns);
     histogram_record(&values->jitter, late_ns);
-    if (result->latency_ns > 0)
-        histogram_record(&values->latency, result->latency_ns);
-    if (result->reaction_ns > 0)
-        histogram_record(&values->reaction, result->reaction_ns);
+    record(&values->latency, result->latency_ns);
+    record(&values->reaction, result->reaction_ns);
     values->observations += result->sent;
     values->dropped += result->dropped;
     values->actions += result->answers;
@@ -367,6 +377,7 @@ static void *run(void *argument)
         int64_t late_ns = now_ns - loop->schedule.due_ns;
         run_period(loop, &result);
         account(loop, &result, now_ns - before_ns, late_ns);
+        trace(&result, now_ns - before_ns, late_ns);
         before_ns = now_ns;
         next_period(loop);
     }

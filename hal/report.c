@@ -91,8 +91,10 @@ static void put_percentiles(struct text *text, const char *name, const struct hi
             percentile_us(recent, 50), percentile_us(recent, 99), percentile_us(recent, 100));
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): written by way of `text` */
 size_t hal_report(const char *policy, const struct stats_values *before,
                   const struct stats_values *now, char ret_json[HAL_REPORT_BYTES])
+/* NOLINTEND(readability-non-const-parameter) */
 {
     struct text text = {.at = ret_json, .bytes = HAL_REPORT_BYTES};
     struct histogram recent;
@@ -120,8 +122,10 @@ static void put_histogram(struct text *text, const char *name, const struct hist
         (double)histogram->sum_ns / (double)NS_PER_US);
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): likewise */
 size_t hal_report_loop(const char *stream, const char *policy, const struct stats_values *now,
                        char ret_json[HAL_LOOP_BYTES])
+/* NOLINTEND(readability-non-const-parameter) */
 {
     struct text text = {.at = ret_json, .bytes = HAL_LOOP_BYTES};
 

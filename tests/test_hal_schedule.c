@@ -6,10 +6,12 @@
 
 #include "base/clock.h"
 #include "hal/schedule.h"
+#include "tests/support.h"
 
 #define PERIOD_NS NS_PER_MS
 
 static struct schedule schedule;
+static uint64_t random_state = 7; /* a fixed course */
 
 static void set_up(void)
 {
@@ -47,7 +49,8 @@ static int64_t settle(int64_t offset_ns, int64_t interval_ns, int64_t jitter_ns)
 
     for (unsigned i = 0; i < 600; i++) {
         int64_t before_ns = schedule.due_ns;
-        int64_t noise_ns = jitter_ns ? rand() % jitter_ns : 0;
+        int64_t noise_ns =
+            jitter_ns ? (int64_t)(support_random(&random_state) % (uint64_t)jitter_ns) : 0;
         int64_t seen_ns = before_ns + PERIOD_NS / 10 - first_ns;
         seen_ns -= (seen_ns % interval_ns + interval_ns) % interval_ns;
         schedule_follow(&schedule, first_ns + seen_ns + noise_ns, interval_ns);
@@ -89,7 +92,6 @@ END_TEST
 
 START_TEST(jitter_of_the_states_is_smoothed)
 {
-    srand(7); // NOLINT(cert-msc32-c,cert-msc51-cpp): a fixed course
     int64_t after_ns = settle(0, PERIOD_NS, 100000);
     if (after_ns > PERIOD_NS / 2)
         after_ns -= PERIOD_NS;

@@ -45,18 +45,16 @@ static void drop_page(void)
 START_TEST(values_are_found_by_name_and_label)
 {
     double value = 0;
-    char text[16];
+    char text[TOP_LABEL_BYTES];
 
     ck_assert(top_metrics_value(&metrics, "simcast_clients", NULL, &value) && value == 3);
     ck_assert(top_metrics_value(&metrics, "simcast_gate", "state=\"HOLD\"", &value) && value == 1);
     ck_assert(!top_metrics_value(&metrics, "simcast_gate", "state=\"ESTOP\"", &value));
     ck_assert(!top_metrics_value(&metrics, "simcast_odd", NULL, &value));
     ck_assert(!top_metrics_value(&metrics, "simcast_oddest", NULL, &value));
-    ck_assert(
-        top_metrics_label(&metrics, "simcast_hal_periods_total", 1, "stream", text, sizeof(text)));
+    ck_assert(top_metrics_label(&metrics, "simcast_hal_periods_total", 1, "stream", text));
     ck_assert_str_eq(text, "rear");
-    ck_assert(
-        !top_metrics_label(&metrics, "simcast_hal_periods_total", 2, "stream", text, sizeof(text)));
+    ck_assert(!top_metrics_label(&metrics, "simcast_hal_periods_total", 2, "stream", text));
 }
 END_TEST
 
