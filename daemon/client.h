@@ -28,16 +28,16 @@
 struct client {
     struct ws_peer *peer;
     enum client_kind kind;
-    bool ready;                         /* may be sent to */
-    bool ended;                         /* it gets nothing more; its connection is being closed */
-    bool held;                          /* it gets nothing yet; see fanout_hold */
+    bool ready; /* may be sent to */
+    bool ended; /* it gets nothing more; its connection is being closed */
+    bool held;  /* it gets nothing yet; see fanout_hold */
+    unsigned subscription_count;
     uint32_t id;                        /* never used twice */
     size_t index;                       /* its place in the fan-out's list */
     char address[CLIENT_ADDRESS_BYTES]; /* for a person; "": unknown */
     int64_t connected_ns;
     int64_t busy_ns; /* since when it was not seen to take all it was sent; 0: it does */
     struct outbox outbox;
-    unsigned subscription_count;
     struct subscription *subscriptions[CLIENT_SUBSCRIPTIONS_MAX]; /* the audiences' */
     bool tells_display;                                           /* it ever told what it shows */
     int64_t displayed_ns; /* when the newest frame that it showed came here; 0: unknown */

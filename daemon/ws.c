@@ -621,11 +621,15 @@ static int hand_over(struct session *session, const uint8_t *bytes, size_t count
     return -EPIPE;
 }
 
-/* What the socket takes of these now, or a negative errno. */
+/*
+ * What the socket takes of these now, or a negative errno. MSG_EOR: the next frame begins a buffer
+ * of its own in the kernel. Otherwise its first part fills up the buffer of the one before it, past
+ * all limits, and only the rest is refused: then every stalled client has a tail to keep.
+ */
 static ssize_t put(const struct session *session, struct iovec *pieces, unsigned count)
 {
     const struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
-    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | MSG_EOR;
     ssize_t taken = count == 1 ? send(session->fd, pieces->iov_base, pieces->iov_len, flags)
                                : sendmsg(session->fd, &message, flags);
 
