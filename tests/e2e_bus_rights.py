@@ -117,6 +117,23 @@ def nobody_else_may_command():
 
 
 @case
+def the_keeper_sets_jetstream_up_and_nobody_else_does():
+    def setup(user):
+        run = subprocess.run([daemon_cases.build / "cli" / "simcast", "bus", "setup", "--jetstream",
+                              "--record", "--megabytes-max", "100", *login(folder, user)],
+                             capture_output=True, text=True, timeout=20, check=False)
+        return run.returncode, run.stdout + run.stderr
+
+    with tempfile.TemporaryDirectory(prefix="simcast-e2e-") as folder, \
+            server("-js", "-sd", f"{folder}/js"):
+        for user in ("dashboard", "simulator", "hal", "simcastd"):
+            code, said = setup(user)
+            equal(code, 1, f"{user}: {said}")
+        code, said = setup("keeper")
+        equal((code, said.count("created")), (0, 7), said)
+
+
+@case
 def a_program_that_may_not_says_what_and_where_to_change_it():
     with tempfile.TemporaryDirectory(prefix="simcast-e2e-") as folder, server(), \
             program(folder, "simcast-sim", "dashboard", "--pattern") as log:
