@@ -481,7 +481,7 @@ static void watch_bus(struct relay *relay, int64_t now_ns)
     if (reconnects != relay->bus_reconnects) {
         relay->bus_reconnects = reconnects;
         guard_bus_back(&relay->guard, now_ns);
-        if (state == relay->bus_state) { /* too short to be seen in it */
+        if (state == BUS_CONNECTED && relay->bus_state == state) { /* too short to be seen there */
             step(relay, GATE_EVENT_BUS_DOWN, now_ns);
             step(relay, GATE_EVENT_BUS_UP, now_ns);
         }

@@ -177,6 +177,9 @@ START_TEST(while_the_bus_is_away_the_gate_is_closed)
     ck_assert_str_eq(gate_reason_name(relay_gate(relay)->reason), "no_bus");
     assert_refused(MOTION, "{\"action\":\"set_cmd_vel\",\"cmd_seq\":1,\"status\":\"error\","
                            "\"detail\":\"no_bus\"}");
+    bus.stop_reconnects++; /* one lane is back, the other is not */
+    pass_ms(50, true);
+    ck_assert_str_eq(gate_reason_name(relay_gate(relay)->reason), "no_bus");
     bus.state = BUS_CONNECTED;
     pass_ms(50, true);
     command(MOTION);
