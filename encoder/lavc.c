@@ -131,6 +131,8 @@ static void set_rate(struct lavc *lavc)
     context->rc_max_rate = context->bit_rate;
     context->rc_buffer_size = (int)(picture_bits * vbv_pictures(lavc));
     lavc->rate_is_new = true;
+    lavc->rate_is_held = picture_bits * lavc->config.settings.fps * 10 <
+                         (int64_t)lavc->config.settings.bitrate_bps * 9;
 }
 
 /* Threads share a picture by slices; below SLICE_PIXELS waking them costs more than it saves. */
@@ -289,7 +291,7 @@ int lavc_encode(struct lavc *lavc, struct AVFrame *frame, bool keyframe,
     assert(lavc->packet->data == packet->bytes);
     packet->size_bytes = (size_t)lavc->packet->size;
     packet->keyframe = is_idr(lavc, packet->bytes, packet->size_bytes);
-    packet->degraded = false;
+    packet->degraded = lavc->rate_is_held;
     av_packet_unref(lavc->packet);
     /* libavcodec tells nobody but its log. */
     *ret_rate_refused = lavc->rate_is_new && strstr(codec_complaint(), "reconfigure");

@@ -41,7 +41,8 @@ struct lavc {
     int64_t pts;
     struct codec_packet *room; /* where the running encode puts its packet; else NULL */
     bool room_too_small;
-    bool rate_is_new; /* the next picture is the first with it */
+    bool rate_is_new;  /* the next picture is the first with it */
+    bool rate_is_held; /* a tenth or more below what was asked, for a packet to fit its slot */
 };
 
 /*

@@ -222,6 +222,7 @@ START_TEST(a_lost_picture_is_healed_by_the_next_idr)
     packet.bytes_max = 0;
     ck_assert_int_eq(encode(&session, &second, true, &packet), -EMSGSIZE);
     packet = encode_ok(&session, &second, true);
+    ck_assert(!packet.degraded);
     ck_assert(decoded_psnr(&session, &packet, &second.frame, 9) >= 28);
     kit_frame_free(&first);
     kit_frame_free(&second);
@@ -263,6 +264,7 @@ START_TEST(a_small_slot_gets_worse_pictures_instead_of_none)
         struct kit_frame kit = kit_frame_make(PIXEL_RGB24, 320, 240, 0, i);
         struct codec_packet packet = {.bytes_max = 8192};
         lost += encode(&session, &kit, i % 30 == 0, &packet) < 0;
+        ck_assert(packet.degraded);
         kit_frame_free(&kit);
     }
     ck_assert_uint_eq(lost, 0);
