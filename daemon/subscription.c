@@ -17,6 +17,9 @@
 #define WS_HEADER_16_BYTES 4 /* of one that is longer */
 #define TURN_NS (100 * NS_PER_MS)
 #define STARVED_NS (1 * NS_PER_S)
+#define KEYFRAME_STARVED_NS (5 * NS_PER_S) /* by then the demand asks for one (keyframe_timeout)   \
+                                            */
+#define KEYFRAME_TURN_NS (10 * NS_PER_S)   /* longer, and it has fallen silent */
 
 static_assert(FRAME_INFO_BYTES < 126 && METADATA_HEADER_BYTES + RING_USER_BYTES <= UINT16_MAX,
               "their WebSocket headers are as long as said above");
@@ -139,9 +142,23 @@ static bool makes_sense_to(const struct subscription *subscription, const struct
 }
 
 /*
- * Whether another stream of this client goes first: it was served longer ago, and its last frame
- * found the socket busy. A stream that would lose its step by waiting does so only for one that
- * starves.
+ * Whether another stream waits for its turn: its last useful frame found the socket busy, and not
+ * long ago; or all the keyframes did, one after the other, so that only a quiet socket helps.
+ */
+static bool waits(const struct subscription *other, int64_t now_ns)
+{
+    int64_t patience_ns = TURN_NS;
+
+    if (other->refused_ns <= other->served_ns)
+        return false;
+    if (other->waiting_ns > 0 && now_ns - other->waiting_ns >= KEYFRAME_STARVED_NS)
+        patience_ns = KEYFRAME_TURN_NS;
+    return now_ns - other->refused_ns < patience_ns;
+}
+
+/*
+ * Whether another stream of this client goes first: it waits, and was served longer ago. A stream
+ * that would lose its step by giving way does so only for one that starves.
  */
 static bool gives_way(const struct subscription *subscription, const struct packet *packet,
                       int64_t now_ns)
@@ -151,8 +168,8 @@ static bool gives_way(const struct subscription *subscription, const struct pack
     for (unsigned i = 0; i < client->subscription_count; i++) {
         const struct subscription *other = client->subscriptions[i];
         bool starves = now_ns - other->served_ns >= STARVED_NS;
-        if (other->served_ns < subscription->served_ns && other->refused_ns > other->served_ns &&
-            now_ns - other->refused_ns < TURN_NS && (packet->keyframe || starves))
+        if (other->served_ns < subscription->served_ns && waits(other, now_ns) &&
+            (packet->keyframe || starves))
             return true;
     }
     return false;
@@ -196,12 +213,13 @@ void subscription_offer(struct subscription *subscription, const struct packet *
         client_end(client); /* what follows would be another format */
         return;
     }
-    bool passes = !makes_sense_to(subscription, packet) ||
-                  (client->subscription_count > 1 && gives_way(subscription, packet, now_ns));
+    bool useful = makes_sense_to(subscription, packet);
+    bool passes =
+        !useful || (client->subscription_count > 1 && gives_way(subscription, packet, now_ns));
     int error = passes ? 0 : send_frame(subscription, packet);
     PROBE4(frame_offered, client->id, packet->video.header.frame_seq, packet->video.header.size,
            passes ? -EAGAIN : error);
-    if (error == -EAGAIN || (passes && ws_peer_busy(client->peer)))
+    if (error == -EAGAIN || (useful && passes && ws_peer_busy(client->peer)))
         subscription->refused_ns = now_ns;
     if (error == -EAGAIN || passes) {
         pass_by(subscription, now_ns, counters);

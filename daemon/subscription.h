@@ -43,7 +43,7 @@ struct subscription {
     uint64_t frame_bytes;  /* their payloads' sum */
     int64_t waiting_ns;    /* since when it lacks a keyframe; 0: it does not */
     int64_t served_ns;     /* when it got its last frame; 0: never */
-    int64_t refused_ns;    /* when the socket was last busy with another frame; 0: never */
+    int64_t refused_ns;    /* when a useful frame last found the socket busy; 0: never */
 };
 
 /* Whether it wants frames: its client is let in, and it is not paused. */

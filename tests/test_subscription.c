@@ -94,6 +94,30 @@ START_TEST(a_stream_in_step_gives_way_only_to_one_that_starves)
 }
 END_TEST
 
+/* Its keyframe always comes when the socket is busy, and late when it is asked for. */
+START_TEST(a_stream_that_needs_a_keyframe_gets_one_in_the_end)
+{
+    struct client *client = join_ready(0, true);
+    const struct subscription *other = subscribe(client);
+    const struct subscription *first = client_subscription(client, 0);
+    int64_t asked = -1000; /* when the demand last asked for one, in periods */
+
+    for (int64_t period = 1; period <= 300; period++) {
+        int64_t now_ns = period * 33 * NS_PER_MS;
+        struct packet packet = make_packet((uint64_t)period, VIDEO_CODEC_JPEG, true);
+        peers[0].busy = false;
+        peers[0].busy_after = 2;
+        fanout_packet(fanout, &packet, now_ns);
+        if (audience_waiting_ns(&second, now_ns) > 5 * NS_PER_S && period - asked > 150)
+            asked = period;
+        send_second((uint64_t)period, VIDEO_CODEC_H264, period % 60 == 1 || period == asked + 4,
+                    now_ns + 1);
+    }
+    ck_assert_uint_ge(other->frames, 1);
+    ck_assert_uint_ge(first->frames, 250);
+}
+END_TEST
+
 START_TEST(a_stream_that_went_silent_holds_nobody_up)
 {
     struct client *client = join_ready(0, true);
@@ -182,6 +206,7 @@ int main(void)
     tcase_add_test(tcase, two_streams_on_one_socket_keep_their_own_step);
     tcase_add_test(tcase, streams_that_share_a_slow_socket_take_turns);
     tcase_add_test(tcase, a_stream_in_step_gives_way_only_to_one_that_starves);
+    tcase_add_test(tcase, a_stream_that_needs_a_keyframe_gets_one_in_the_end);
     tcase_add_test(tcase, a_stream_that_went_silent_holds_nobody_up);
     tcase_add_test(tcase, a_pause_ends_with_a_keyframe);
     tcase_add_test(tcase, metadata_goes_before_the_frame_to_who_asked);
