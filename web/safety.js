@@ -14,6 +14,11 @@ const HOLD_REASONS = {
   cmd_timeout: ['Drive commands stopped coming.', 'Hold Space or the pad and drive.'],
   stale_seq: ['A newer command was already obeyed.', 'Hold Space or the pad and drive.'],
   expired: ['Commands arrive too late.', 'Check the connection, then drive again.'],
+  no_bus: [
+    'The robot cannot be reached: the message bus is away.',
+    'Motion is allowed again as soon as it is back.',
+  ],
+  deadman: ['The deadman is not held.', 'Hold it and drive.'],
 };
 
 const ESTOP_REASONS = {

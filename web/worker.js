@@ -37,6 +37,7 @@ const DISPLAYED_MS = 100; // simcastd lets only those drive who see; it need not
 const MOTION_TTL_MS = 200;
 const MOTION_BUFFER_BYTES_MAX = 1024; // more than this stuck in the socket: old motion, drop it
 
+const EPOCH_SUBJECT = 'telemetry.safety.epoch';
 const FORWARDED = new Set([
   'telemetry.safety.state',
   'telemetry.safety.video_gate',
@@ -54,6 +55,7 @@ let frameStream = 0; // that the last FRAME_INFO named; 0 without one
 let linkState = { state: 'connecting', attempt: 0, retryInMs: 0, wasOpen: false };
 let shownState = '';
 let commandSeq = 0;
+let epoch; // that commands are meant for, as the server told it last
 let unplayableMs = -Infinity;
 let keyframeMs = -Infinity;
 let displayedMs = -Infinity;
@@ -66,7 +68,8 @@ function nextCommandSeq() {
 }
 
 function sendCommand(action, data = {}, ttlMs = 0) {
-  return link.send(encodeCommand({ action, cmd_seq: nextCommandSeq(), ttl_ms: ttlMs, data }));
+  const cmd_seq = nextCommandSeq();
+  return link.send(encodeCommand({ action, cmd_seq, ttl_ms: ttlMs, epoch, data }));
 }
 
 /** Safety layer 1 is enforced here: without a fresh picture no motion leaves the viewer. */
@@ -110,6 +113,7 @@ function postStats() {
 }
 
 function onTelemetry(message) {
+  if (message.subject === EPOCH_SUBJECT) epoch = parseJson(message.payload)?.epoch;
   if (!FORWARDED.has(message.subject)) return;
   const data = parseJson(message.payload);
   if (data) postMessage({ type: 'telemetry', subject: message.subject, data });
@@ -156,6 +160,7 @@ const linkEvents = {
     const greeting = access.greeting(); // first of all, or the server closes
     if (greeting) link.send(greeting);
     clock.reset();
+    epoch = undefined;
     video.begin();
     frameStream = 0;
     streams.begin();
