@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* libavutil's header asks for cuda.h, of which it needs two names. */
 typedef struct CUctx_st *CUcontext;
@@ -28,8 +29,9 @@ typedef struct CUstream_st *CUstream;
 #include "encoder/lavc.h"
 #include "proto/pixel.h"
 
-#define DIRECT_ALIGNMENT 16 /* bytes, of rows that the engine reads where they lie */
-#define RATE_STEPS 8        /* a rate that differs by less than an eighth is left */
+#define LIBRARY "libnvidia-encode.so.1" /* that FFmpeg loads */
+#define DIRECT_ALIGNMENT 16             /* bytes, of rows that the engine reads where they lie */
+#define RATE_STEPS 8                    /* a rate that differs by less than an eighth is left */
 
 static const struct lavc_option options[] = {
     {"tune", "ull"},     {"rc", "cbr"},        {"zerolatency", "1"},
@@ -179,6 +181,9 @@ static int open_nvenc(const struct lavc_flavour *flavour, const struct codec_con
     codec->config.like = NULL;
     int rc = open_codec(codec, config->like);
     if (rc < 0) {
+        if (strstr(codec_complaint(), "Cannot load " LIBRARY))
+            codec_complain(LIBRARY " cannot be loaded: install that of the NVIDIA driver, or give "
+                                   "the container NVIDIA_DRIVER_CAPABILITIES=video");
         close_nvenc(codec);
         return -ENODEV; /* also when the GPU's memory or sessions are used up: another encodes */
     }

@@ -456,6 +456,17 @@ START_TEST(what_does_not_open_says_why_and_leaves_nothing)
 }
 END_TEST
 
+START_TEST(a_driver_without_its_encoder_says_what_to_install)
+{
+    struct codec *codec;
+
+    ck_assert_int_eq(open_backend(&codec_nvenc, &codec), -ENODEV);
+    ck_assert_msg(strstr(codec_complaint(), "NVIDIA_DRIVER_CAPABILITIES") != NULL, "\"%s\"",
+                  codec_complaint());
+    gpu_assert_nothing_is_left();
+}
+END_TEST
+
 START_TEST(a_gpu_may_have_only_one_of_the_codecs)
 {
     struct codec *codec;
@@ -513,21 +524,8 @@ static void add_fake_cases(TCase *cases)
     tcase_add_test(cases, a_gpu_may_have_only_one_of_the_codecs);
 }
 
-int main(void)
+static void add_cases(TCase *cases)
 {
-    const char *missing = gpu_missing(&codec_nvenc);
-
-    if (missing) {
-        printf("skipped: %s\n", missing);
-        return GPU_SKIPPED;
-    }
-    Suite *suite = suite_create("nvenc");
-    TCase *cases = tcase_create("pictures");
-    TCase *lost = tcase_create("losses");
-    bool is_real = getenv("SIMCAST_TEST_GPU") != NULL;
-
-    if (!is_real)
-        tcase_add_checked_fixture(cases, NULL, gpu_assert_nothing_is_left);
     tcase_add_loop_test(cases, pictures_of_the_host_keep_each_plane, 0, LAYOUTS * BACKENDS);
     tcase_add_loop_test(cases, pictures_of_the_gpu_keep_each_plane, 0, LAYOUTS * BACKENDS);
     tcase_add_test(cases, full_range_nv12_keeps_its_colours);
@@ -536,12 +534,40 @@ int main(void)
     tcase_add_loop_test(cases, only_a_picture_that_we_ask_for_is_an_idr, 0, BACKENDS);
     tcase_add_loop_test(cases, a_packet_too_large_is_lost_and_the_stream_goes_on, 0, BACKENDS);
     tcase_add_test(cases, layouts_that_nobody_knows_are_refused);
-    if (!is_real) {
+    tcase_add_test(cases, libx264_takes_no_pictures_of_the_gpu);
+}
+
+/* With a driver but no NVENC: SIMCAST_TEST_NO_NVENC=1. */
+static const char *missing(bool is_without)
+{
+    if (!is_without)
+        return gpu_missing(&codec_nvenc);
+    return dlopen("libnvidia-encode.so.1", RTLD_LAZY) ? "this machine has NVENC" : NULL;
+}
+
+int main(void)
+{
+    bool is_real = getenv("SIMCAST_TEST_GPU") != NULL;
+    bool is_without = getenv("SIMCAST_TEST_NO_NVENC") != NULL;
+    const char *why = missing(is_without);
+
+    if (why) {
+        printf("skipped: %s\n", why);
+        return GPU_SKIPPED;
+    }
+    Suite *suite = suite_create("nvenc");
+    TCase *cases = tcase_create("pictures");
+    TCase *lost = tcase_create("losses");
+    if (is_without)
+        tcase_add_test(lost, a_driver_without_its_encoder_says_what_to_install);
+    else
+        add_cases(cases);
+    if (!is_real && !is_without) {
+        tcase_add_checked_fixture(cases, NULL, gpu_assert_nothing_is_left);
         add_fake_cases(cases);
         tcase_add_loop_test(lost, a_gpu_lost_in_mid_stream_is_an_error_and_no_more, 0,
                             (int)(sizeof(losses) / sizeof(losses[0])));
     }
-    tcase_add_test(cases, libx264_takes_no_pictures_of_the_gpu);
     tcase_set_timeout(cases, 60);
     suite_add_tcase(suite, cases);
     suite_add_tcase(suite, lost);
