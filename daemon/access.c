@@ -294,6 +294,16 @@ bool access_expired(const struct client *client, int64_t now_ns)
     return client->held && now_ns - client->connected_ns >= ACCESS_PATIENCE_NS;
 }
 
+void access_settings(struct access *access, const struct config *config)
+{
+    access->allowed_origins = config->allowed_origins;
+    access->allowed_hosts = config->allowed_hosts;
+    access->clients_max = config->clients_max;
+    access->clients_per_address = config->clients_per_address;
+    access->operator_slots = config->operator_slots;
+    access->commands_per_s = config->commands_per_s;
+}
+
 void access_reload(struct access *access, struct auth *auth)
 {
     access->auth = auth;

@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "daemon/auth.h"
+#include "daemon/config.h"
 #include "daemon/fanout.h"
 #include "daemon/http.h"
 #include "proto/command.h"
@@ -78,6 +79,9 @@ bool access_rate(struct access *access, struct client *client, int64_t now_ns);
 
 /* Whether the client's time to show a token is over. */
 bool access_expired(const struct client *client, int64_t now_ns);
+
+/* Names and limits from these settings, which stay in place, from now on. */
+void access_settings(struct access *access, const struct config *config);
 
 /* Other tokens from now on; whether `client` still may stay is what access_revoked says. */
 void access_reload(struct access *access, struct auth *auth);

@@ -121,6 +121,11 @@ int auth_load(const char *path, struct auth **ret_auth, char *ret_error)
     return error;
 }
 
+size_t auth_count(const struct auth *auth)
+{
+    return auth->count;
+}
+
 void auth_free(struct auth *auth)
 {
     if (!auth)

@@ -34,6 +34,8 @@ struct auth;
  */
 int auth_load(const char *path, struct auth **ret_auth, char *ret_error);
 
+size_t auth_count(const struct auth *auth);
+
 /* Takes NULL. Wipes the tokens. */
 void auth_free(struct auth *auth);
 

@@ -508,6 +508,13 @@ static int load(struct loading *loading, const struct options *options)
     return check_whole(loading);
 }
 
+/* What config_load was called with, for config_reload. */
+static struct {
+    int argc;
+    char **argv;
+    const char *(*environ_get)(const char *);
+} command;
+
 enum config_outcome config_load(int argc, char **argv, const char *(*environ_get)(const char *),
                                 struct config *ret_config, char *ret_error)
 {
@@ -539,6 +546,65 @@ enum config_outcome config_load(int argc, char **argv, const char *(*environ_get
         printf("the settings are fine\n");
         return CONFIG_EXIT_OK;
     }
+    command.argc = argc;
+    command.argv = argv;
+    command.environ_get = environ_get;
     *ret_config = config;
     return CONFIG_RUN;
+}
+
+static void copy_value(const struct config_key *key, const char *from, char *to)
+{
+    static const size_t sizes[] = {
+        [CONFIG_TEXT] = CONFIG_TEXT_BYTES,
+        [CONFIG_BOOL] = sizeof(bool),
+        [CONFIG_NUMBER] = sizeof(uint32_t),
+        [CONFIG_CHOICE] = sizeof(int),
+    };
+
+    memcpy(to, from, sizes[key->type]);
+}
+
+static bool differs(const struct config_key *key, const char *one, const char *other)
+{
+    switch (key->type) {
+    case CONFIG_TEXT:
+        return strcmp(one, other) != 0;
+    case CONFIG_BOOL:
+        return memcmp(one, other, sizeof(bool)) != 0;
+    case CONFIG_NUMBER:
+        return memcmp(one, other, sizeof(uint32_t)) != 0;
+    case CONFIG_CHOICE:
+        return memcmp(one, other, sizeof(int)) != 0;
+    }
+    return false;
+}
+
+static void append_name(char names[CONFIG_NAMES_BYTES], const struct config_file_key *key)
+{
+    size_t used = strlen(names);
+
+    snprintf(names + used, CONFIG_NAMES_BYTES - used, "%s%s%s%s", used > 0 ? ", " : "",
+             key->section, key->section[0] != '\0' ? "." : "", key->name);
+}
+
+int config_reload(struct config *config, struct config_changes *ret_changes, char *ret_error)
+{
+    struct config fresh;
+
+    if (config_load(command.argc, command.argv, command.environ_get, &fresh, ret_error) !=
+        CONFIG_RUN)
+        return -EINVAL;
+    *ret_changes = (struct config_changes){0};
+    for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
+        const struct config_key *key = &config_keys[i];
+        char *value = (char *)config + key->offset;
+        const char *new_value = (const char *)&fresh + key->offset;
+        if (!differs(key, value, new_value))
+            continue;
+        append_name(key->reloads ? ret_changes->applied : ret_changes->need_restart, &key->file);
+        if (key->reloads)
+            copy_value(key, new_value, value);
+    }
+    return 0;
 }

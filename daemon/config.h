@@ -81,6 +81,20 @@ enum config_outcome {
 enum config_outcome config_load(int argc, char **argv, const char *(*environ_get)(const char *),
                                 struct config *ret_config, char *ret_error);
 
+#define CONFIG_NAMES_BYTES 512
+
+/* Keys that another reading found changed, as "limits.clients, ...", or "" */
+struct config_changes {
+    char applied[CONFIG_NAMES_BYTES];
+    char need_restart[CONFIG_NAMES_BYTES];
+};
+
+/*
+ * Reads all sources again, as the last config_load did, and copies into *config what may change
+ * while running. Errors: -EINVAL, and nothing is changed; ret_error as config_load's.
+ */
+int config_reload(struct config *config, struct config_changes *ret_changes, char *ret_error);
+
 struct config_file_key {
     const char *section; /* "" for the top level */
     const char *name;

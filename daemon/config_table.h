@@ -9,6 +9,7 @@
 #ifndef SIMCAST_DAEMON_CONFIG_TABLE_H
 #define SIMCAST_DAEMON_CONFIG_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct config_key {
     const char *flag;
     const char *environment;
     const char *alias; /* the replaced service's variable; NULL: none */
+    bool reloads;      /* SIGHUP changes it; the others need a restart */
     enum config_type type;
     size_t offset;              /* in struct config */
     uint32_t low, high;         /* CONFIG_NUMBER */

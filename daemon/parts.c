@@ -157,14 +157,9 @@ static int open_relay(struct parts *parts)
         .auth = parts->auth,
         .fanout = parts->fanout,
         .counters = &parts->counters,
-        .allowed_origins = config->allowed_origins,
-        .allowed_hosts = config->allowed_hosts,
         .loopback = !parts->listeners.remote,
-        .clients_max = config->clients_max,
-        .clients_per_address = config->clients_per_address,
-        .operator_slots = config->operator_slots,
-        .commands_per_s = config->commands_per_s,
     };
+    access_settings(&parts->access, config);
     struct relay_config relay = {
         .bus = parts->bus,
         .gate_ring = parts->gate_ring,

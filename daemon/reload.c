@@ -26,16 +26,44 @@ static void reload_tokens(struct parts *parts)
         parts->counters.clients_expelled++;
         ws_peer_close(client->peer, WS_CLOSE_VIOLATION);
     }
+    log_info("reloaded: %zu tokens", auth_count(parts->auth));
+}
+
+/* The settings; a fault leaves all as they were. */
+static void reload_settings(struct parts *parts)
+{
+    static struct config config; /* parts borrow it from the first reload on */
+    struct config_changes changes;
+    char fault[CONFIG_ERROR_BYTES];
+
+    if (parts->config != &config)
+        config = *parts->config;
+    if (config_reload(&config, &changes, fault) < 0) {
+        log_error("%s; the former settings stay in force", fault);
+        return;
+    }
+    parts->config = &config;
+    access_settings(&parts->access, &config);
+    log_init("simcastd", config.log_level);
+    if (changes.applied[0] != '\0')
+        log_info("reloaded: %s", changes.applied);
+    if (changes.need_restart[0] != '\0')
+        log_warning("changed, but only a restart brings it into force: %s", changes.need_restart);
 }
 
 void reload(struct parts *parts)
 {
     const struct ws_tls tls = parts_tls(parts);
 
+    reload_settings(parts);
     reload_tokens(parts);
-    if (tls.certificate_path[0] != '\0' && ws_reload_tls(parts->ws, &tls) < 0)
-        log_error("cannot use %s with %s; the former certificate stays in force",
-                  tls.certificate_path, tls.key_path);
-    log_info("reloaded: the tokens, the certificate and its key. Everything else, such as listen, "
-             "bus_url and limits, needs a restart");
+    if (tls.certificate_path[0] != '\0') {
+        if (ws_reload_tls(parts->ws, &tls) < 0)
+            log_error("cannot use %s with %s; the former certificate stays in force",
+                      tls.certificate_path, tls.key_path);
+        else
+            log_info("reloaded: the certificate and its key");
+    }
+    log_info(
+        "reloaded all that can be while running: tokens, certificate, names, limits, log_level");
 }

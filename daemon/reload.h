@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What SIGHUP does: the tokens, the certificate and its key are read again. What cannot be changed
- * while running is named.
+ * What SIGHUP does: the tokens, the certificate, its key and the settings are read again. Settings
+ * that changed and cannot change while running are named.
  *
  * Thread: the loop.
  */
