@@ -20,6 +20,7 @@
 #include "bench/cases.h"
 #include "hal/hal.h"
 #include "hal/pose.h"
+#include "proto/gate_state.h"
 #include "proto/robot_action.h"
 #include "safety/gate.h"
 #include "shm/ring.h"
@@ -52,7 +53,7 @@ static const char *const figures[FIGURE_COUNT] = {
     [BARE] = "the same three hops over bare inproc sockets",
     [JITTER] = "how late a period begins",
     [OVERRUNS] = "periods skipped",
-    [ESTOP_PERIODS] = "periods that did not obey an ESTOP",
+    [ESTOP_PERIODS] = "periods that did not obey the gate's ESTOP",
     [COPIED] = "bytes of pictures copied",
 };
 
@@ -253,56 +254,86 @@ static int measure_bare(struct bench_round *round)
     return error < 0 || game.latency->count >= periods / 2 ? error : -EIO;
 }
 
-/* Actions made after told_ns that are not in `mode`, until one is; negative: none ever was. */
-static int count_disobeying(struct ring_producer *states, struct ring_consumer *actions,
-                            uint64_t *step, enum gate_mode mode)
+/* The robot says ARMED all the time; the gate tells by its ring, as simcastd does. */
+struct stop_probe {
+    struct ring_producer *states;
+    struct ring_producer *gates;
+    struct ring_consumer *actions;
+    uint64_t step;
+};
+
+static void publish_gate(struct ring_producer *ring, enum gate_mode mode)
 {
-    publish_state(states, ++*step, mode);
+    struct gate_state gate = {.magic = GATE_STATE_MAGIC, .mode = mode, .told_ns = clock_now_ns()};
+    struct ring_frame frame = {.payload_bytes = sizeof(gate), .flags = RING_FRAME_KEYFRAME};
+    struct ring_loan loan;
+
+    if (ring_loan(ring, &loan) < 0)
+        return;
+    memcpy(loan.payload, &gate, sizeof(gate));
+    (void)ring_publish(ring, &loan, &frame);
+}
+
+/* Actions made after told_ns that are not in `mode`, until one is; negative: none ever was. */
+static int count_disobeying(struct stop_probe *probe, enum gate_mode mode)
+{
+    publish_gate(probe->gates, mode);
     int64_t told_ns = clock_now_ns();
     int64_t due_ns = told_ns;
     int disobeying = 0;
     struct ring_view view;
 
     while (due_ns - told_ns < STOP_NS_MAX) {
-        while (ring_acquire(actions, RING_NEXT, &view) == 0) {
+        while (ring_acquire(probe->actions, RING_NEXT, &view) == 0) {
             struct robot_action action;
             memcpy(&action, view.payload, sizeof(action));
-            ring_release(actions, &view);
+            ring_release(probe->actions, &view);
             if (action.mode == mode)
                 return disobeying;
             disobeying += action.made_ns > told_ns;
         }
+        publish_state(probe->states, ++probe->step, GATE_ARMED);
+        publish_gate(probe->gates, mode);
         sleep_until(due_ns += STOP_STATE_NS);
-        publish_state(states, ++*step, mode);
     }
     return -ETIMEDOUT;
 }
 
+static int open_stop_probe(struct bench_round *round, struct stop_probe *probe)
+{
+    struct ring_consumer_config actions = {
+        .dir = round->dir, .stream = "robot", .kind = RING_KIND_ACTIONS};
+    struct ring_producer_config gates = {.dir = round->dir,
+                                         .stream = "robot",
+                                         .kind = RING_KIND_GATE,
+                                         .payload_bytes_max = sizeof(struct gate_state)};
+    int error = ring_producer_open(&gates, &probe->gates);
+
+    return error < 0 ? error : ring_consumer_open(&actions, &probe->actions);
+}
+
 static int measure_stops(struct bench_round *round)
 {
-    struct ring_consumer_config config = {
-        .dir = round->dir, .stream = "robot", .kind = RING_KIND_ACTIONS};
-    struct ring_consumer *actions;
-    struct ring_producer *states;
+    struct stop_probe probe = {0};
     struct hal *hal;
-    uint64_t step = 0;
     int worst = 0;
-    int error = start(round, STOP_RATE_HZ, &states, &hal);
+    int error = start(round, STOP_RATE_HZ, &probe.states, &hal);
 
     if (error < 0)
         return error;
-    error = ring_consumer_open(&config, &actions);
+    error = open_stop_probe(round, &probe);
     unsigned stops = round->brief ? STOPS_BRIEF : STOPS;
     for (unsigned i = 0; error == 0 && i < 2 * stops; i++) {
-        int disobeying =
-            count_disobeying(states, actions, &step, i % 2 == 0 ? GATE_ARMED : GATE_ESTOP);
-        if (i % 2 == 1 && disobeying > worst)
+        int disobeying = count_disobeying(&probe, i % 2 == 0 ? GATE_ARMED : GATE_ESTOP);
+        /* The first one waits until the loop has found the gate's ring. */
+        if (i % 2 == 1 && i > 1 && disobeying > worst)
             worst = disobeying;
         error = disobeying < 0 ? disobeying : 0;
     }
-    ring_consumer_close(actions);
+    ring_consumer_close(probe.actions);
     hal_destroy(hal);
-    ring_producer_close(states);
+    ring_producer_close(probe.gates);
+    ring_producer_close(probe.states);
     bench_number(round, ESTOP_PERIODS, worst);
     return error;
 }
