@@ -20,6 +20,7 @@
 
 #define FRAMES_SUFFIX ".frames"
 #define EVENTS_BYTES 4096
+#define RETRY_NS (3 * NS_PER_S) /* each try touches a ring's memory */
 #define WATCHED (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
 struct place {
@@ -27,6 +28,7 @@ struct place {
     bool named;                   /* by the configuration: never closed */
     struct camera *camera;        /* NULL: it could not be opened */
     int error;                    /* why; said once */
+    int64_t tried_ns;             /* when it was last tried to open */
     int64_t seen_ns;              /* when its socket was last seen to appear */
 };
 
@@ -74,6 +76,7 @@ static void open_place(struct cameras *cameras, struct place *place)
                   strerrordesc_np(-error), remedy(error));
     }
     place->error = error;
+    place->tried_ns = clock_now_ns();
 }
 
 static struct place *find_place(struct cameras *cameras, const char *name)
@@ -245,7 +248,7 @@ static void tend(struct cameras *cameras, struct place *place, int64_t now_ns)
 
     if (place->camera)
         camera_status(place->camera, &status);
-    else
+    else if (now_ns - place->tried_ns >= RETRY_NS)
         open_place(cameras, place);
     if (place->named || status.gone_ns == 0 || now_ns - status.gone_ns < cameras->gone_ns ||
         now_ns - place->seen_ns < cameras->gone_ns)
