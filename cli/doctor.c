@@ -5,7 +5,9 @@
  */
 #include "cli/doctor.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/options.h"
@@ -32,8 +34,15 @@ static void check_ring(struct doctor *doctor, enum ring_kind kind, const char *p
 static void check_daemon(struct doctor *doctor)
 {
     struct health health;
+    enum served served = SERVED_HTTP;
+    int certificate_days = 0;
     int error = health_get((uint16_t)doctor->port, &health);
 
+    if (error < 0 && error != -ECONNREFUSED &&
+        health_get_tls((uint16_t)doctor->port, &health, &certificate_days) == 0) {
+        served = SERVED_HTTPS;
+        error = 0;
+    }
     if (error < 0)
         doctor_say(doctor, CRITICAL, "simcastd",
                    "port %" PRIu32 ": %s; start simcastd, or name its port by --port", doctor->port,
@@ -41,7 +50,7 @@ static void check_daemon(struct doctor *doctor)
     else
         doctor_say(doctor, FINE, "simcastd", "port %" PRIu32 ", %u clients", doctor->port,
                    health.clients);
-    doctor_check_page(doctor, error == 0);
+    doctor_check_page(doctor, error < 0 ? SERVED_NOT : served, certificate_days);
     if (error < 0)
         return;
     if (strcmp(health.gate, "ESTOP") == 0)
@@ -113,6 +122,7 @@ int doctor_main(int argc, char **argv)
         .group_count = sizeof(groups) / sizeof(groups[0]),
     };
 
+    signal(SIGPIPE, SIG_IGN);
     log_init("simcast", LOG_LEVEL_ERROR); /* what the bus says is among the findings */
     switch (option_read(&program, argc, argv)) {
     case OPTION_DONE:

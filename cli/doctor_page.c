@@ -11,6 +11,7 @@
 
 #define LISTENING 0x0a /* TCP_LISTEN as /proc/net/tcp has it */
 #define LINE_BYTES 512
+#define DAYS_MIN 14 /* of a certificate: time enough for a person to renew it */
 
 enum { LISTENS_HERE = 1, LISTENS_BEYOND = 2 };
 
@@ -44,18 +45,31 @@ static unsigned listeners(const char *path, uint32_t port)
     return found;
 }
 
-void doctor_check_page(struct doctor *doctor, bool serves)
+static void check_certificate(struct doctor *doctor, int days)
+{
+    if (days < 0)
+        doctor_say(doctor, CRITICAL, "certificate",
+                   "ended %d days ago; renew it and reload simcastd", -days);
+    else
+        doctor_say(doctor, days < DAYS_MIN ? WARNING : FINE, "certificate",
+                   "good for %d days yet%s", days,
+                   days < DAYS_MIN ? "; renew it and reload simcastd" : "");
+}
+
+void doctor_check_page(struct doctor *doctor, enum served served, int certificate_days)
 {
     unsigned found =
         listeners("/proc/net/tcp", doctor->port) | listeners("/proc/net/tcp6", doctor->port);
 
-    if (!serves && found) {
+    if (served == SERVED_HTTPS) {
+        doctor_say(doctor, FINE, "page", "https, where browsers decode everything");
+        check_certificate(doctor, certificate_days);
+    } else if (served == SERVED_NOT && found) {
         doctor_say(doctor, CRITICAL, "port",
-                   "%" PRIu32 " is taken by a program that does not answer as simcastd does over "
-                   "plain http; stop it, or choose another by --listen. (A simcastd with TLS is "
-                   "not asked here.)",
+                   "%" PRIu32 " is taken by a program that does not answer as simcastd does; stop "
+                   "it, or choose another by --listen",
                    doctor->port);
-    } else if (!serves) {
+    } else if (served == SERVED_NOT) {
         doctor_say(doctor, FINE, "port", "%" PRIu32 " is free", doctor->port);
     } else if (found & LISTENS_BEYOND) {
         doctor_say(doctor, WARNING, "page",

@@ -43,6 +43,8 @@ int doctor_print(const struct doctor *doctor);
 /* The checks, each with its findings. */
 void doctor_check_machine(struct doctor *doctor); /* doctor_machine.c: limits, memory, GPU */
 void doctor_check_bus(struct doctor *doctor);     /* doctor_bus.c */
-void doctor_check_page(struct doctor *doctor, bool serves); /* doctor_page.c: port and browsers */
+/* doctor_page.c: who has the port, and whether browsers may decode what they get there */
+enum served { SERVED_NOT, SERVED_HTTP, SERVED_HTTPS };
+void doctor_check_page(struct doctor *doctor, enum served served, int certificate_days);
 
 #endif

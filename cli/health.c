@@ -30,14 +30,8 @@ static bool limit_wait(int fd, int option, int64_t until_ns)
 static ssize_t exchange(int fd, uint16_t port, char *answer, size_t answer_bytes)
 {
     int64_t until_ns = clock_now_ns() + PATIENCE_NS;
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     size_t used = 0;
 
-    if (!limit_wait(fd, SO_SNDTIMEO, until_ns))
-        return -ETIMEDOUT;
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-        return -errno;
     int count = snprintf(answer, answer_bytes,
                          "GET /health HTTP/1.1\r\nHost: localhost:%u\r\nConnection: close\r\n\r\n",
                          (unsigned)port);
@@ -60,19 +54,11 @@ static void copy_text(const json_t *object, const char *key, char text[HEALTH_TE
     snprintf(text, HEALTH_TEXT_BYTES, "%s", value ? value : "");
 }
 
-int health_get(uint16_t port, struct health *ret_health)
+int health_parse(const char *answer, struct health *ret_health)
 {
-    char answer[ANSWER_BYTES];
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0)
-        return -errno;
-    ssize_t used = exchange(fd, port, answer, sizeof(answer));
-    close(fd);
-    if (used < 0)
-        return (int)used;
     const char *body = strstr(answer, "\r\n\r\n");
     json_t *object = body ? json_loads(body + 4, 0, NULL) : NULL;
+
     if (!json_is_integer(json_object_get(object, "clients"))) {
         json_decref(object);
         return -EPROTO;
@@ -82,4 +68,35 @@ int health_get(uint16_t port, struct health *ret_health)
     copy_text(object, "gate_reason", ret_health->gate_reason);
     json_decref(object);
     return 0;
+}
+
+int health_connect(uint16_t port)
+{
+    int64_t until_ns = clock_now_ns() + PATIENCE_NS;
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    errno = ETIMEDOUT;
+    if (!limit_wait(fd, SO_SNDTIMEO, until_ns) || !limit_wait(fd, SO_RCVTIMEO, until_ns) ||
+        connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+int health_get(uint16_t port, struct health *ret_health)
+{
+    char answer[ANSWER_BYTES];
+    int fd = health_connect(port);
+
+    if (fd < 0)
+        return fd;
+    ssize_t used = exchange(fd, port, answer, sizeof(answer));
+    close(fd);
+    return used < 0 ? (int)used : health_parse(answer, ret_health);
 }

@@ -14,8 +14,9 @@ import tempfile
 
 import daemon_cases
 from daemon_cases import Stack, case, check, equal, run_cases, simcastd
-from daemon_kit import free_port
+from daemon_kit import free_port, wait_until
 from nats import NatsServer
+from nkeys import certificate
 from ws import Video
 
 
@@ -93,6 +94,21 @@ def plain_http_for_others_is_warned_of():
         _, found, text = doctor("--ipc-dir", daemon.directory, "--port", port)
         equal((found["simcastd"], found["page"], "--tls-cert" in text), ("ok", "WARNING", True),
               text)
+
+
+@case
+def a_server_with_tls_is_asked_as_well_and_its_certificate_looked_at():
+    port = free_port()
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for days, verdict in ((0.04, "WARNING"), (30.5, "ok")):
+            certificate(folder, "server", hosts=["localhost"], days=days)
+            with simcastd("--listen", f"127.0.0.1:{port}", "--tls-cert", folder / "server.pem",
+                          "--tls-key", folder / "server.key", wait=False) as daemon:
+                check(wait_until(lambda: "serving" in daemon.log), daemon.log)
+                _, found, text = doctor("--ipc-dir", daemon.directory, "--port", port)
+            equal([found[one] for one in ("simcastd", "page", "certificate")],
+                  ["ok", "ok", verdict], text)
 
 
 @case

@@ -76,7 +76,7 @@ def credentials(directory):
         f"-----BEGIN USER NKEY SEED-----\n{user.seed}\n------END USER NKEY SEED------\n")
 
 
-def certificate(directory, name, *, issuer=None, hosts=()):
+def certificate(directory, name, *, issuer=None, hosts=(), days=1):
     """Writes NAME.pem and NAME.key. `issuer`: what this returned for a CA; None: it is one."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -85,7 +85,7 @@ def certificate(directory, name, *, issuer=None, hosts=()):
         .issuer_name(issuer[0] if issuer else subject) \
         .serial_number(x509.random_serial_number()) \
         .not_valid_before(now - datetime.timedelta(hours=1)) \
-        .not_valid_after(now + datetime.timedelta(hours=1)) \
+        .not_valid_after(now + datetime.timedelta(days=days)) \
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
     if hosts:
         names = [x509.IPAddress(ipaddress.ip_address(host)) if host[0].isdigit()
