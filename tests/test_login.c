@@ -66,7 +66,7 @@ END_TEST
 START_TEST(refuses_what_is_no_login_without_repeating_it)
 {
     static const char *const bad[] = {"",         "\n\n# nothing\n", "one\ntwo\n",
-                                      ":hunter2", "user:",           SEED "\n" SEED};
+                                      ":hunter2", "user:",           TWO_SEEDS};
     struct login login = {.kind = LOGIN_TOKEN};
     char reason[LOGIN_REASON_BYTES];
     char large[20000];
