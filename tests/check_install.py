@@ -56,6 +56,31 @@ int main(int argc, char **argv)
 """
 
 
+ROBOT = r"""
+#include <stdio.h>
+#include <string.h>
+#include <safety/authority.h>
+
+int main(void)
+{
+    struct authority authority;
+    struct authority_news news;
+    struct command command;
+    struct authority_message drive = {.subject = "command.genesis.set_cmd_vel",
+                                      .payload = "{\"linear_x\":0.5}",
+                                      .payload_bytes = 16};
+
+    authority_init(&authority, NULL, 0);
+    if (authority_take(&authority, &drive, 0, &command, &news) < 0 || !news.accepted)
+        return 2;
+    authority_tick(&authority, 1000000000);
+    printf("%s %s %.2f\n", gate_mode_name(authority.gate.mode),
+           gate_reason_name(authority.gate.reason), authority.velocity[0]);
+    return 0;
+}
+"""
+
+
 class Results:
     """Prints each case and remembers whether one failed."""
 
@@ -168,6 +193,23 @@ def check_library(results, destination, scratch, compiler):
                    f"exit code {ran.returncode}, said {ran.stdout!r}")
 
 
+def check_safety(results, destination, scratch, compiler):
+    """A robot that knows nothing but `pkg-config simcast-safety` builds and comes to rest."""
+    (description,) = destination.rglob("simcast-safety.pc")
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(description.parent),
+                   "PKG_CONFIG_SYSROOT_DIR": str(destination)}
+    flags = run(["pkg-config", "--cflags", "--libs", "simcast-safety"], env=environment)
+    results.expect("pkg-config simcast-safety", flags.returncode == 0, flags.stdout)
+    program = build_program(results, scratch, compiler, flags.stdout.split(), "robot", ROBOT)
+    if not program.exists():
+        return
+    library = next(destination.rglob("libsimcast-safety.so.*")).parent
+    ran = run([str(program)], env={**os.environ, "LD_LIBRARY_PATH": str(library)}, timeout=30)
+    results.expect("a robot without commands holds",
+                   (ran.returncode, ran.stdout) == (0, "HOLD cmd_timeout 0.25\n"),
+                   f"exit code {ran.returncode}, said {ran.stdout!r}")
+
+
 def main():
     build, compiler = sys.argv[2], sys.argv[3:]
     results = Results()
@@ -181,6 +223,7 @@ def main():
             check_places(results, destination, option(build, "prefix"))
             check_units(results, destination, option(build, "prefix"), scratch)
             check_library(results, destination, scratch, compiler)
+            check_safety(results, destination, scratch, compiler)
     return 1 if results.failed else 0
 
 
