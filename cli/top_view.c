@@ -212,10 +212,11 @@ static void fill_ring(const struct survey_stream *ring, struct top_stream *strea
     const struct ring_info *info = &ring->now.info;
     const char *format = survey_format(ring);
     char command[SURVEY_PROCESS_BYTES];
+    char name[SURVEY_NAME_BYTES];
 
     *stream = (struct top_stream){.fps = NAN, .mbit_per_s = NAN, .age_s = NAN, .lost = NAN};
-    snprintf(stream->name, sizeof(stream->name), "%s.%s", ring->stream,
-             survey_kind_name(ring->kind));
+    snprintf(name, sizeof(name), "%s.%s", ring->stream, survey_kind_name(ring->kind));
+    copy_text(name, stream->name);
     if (ring->now.error < 0) {
         survey_explain(ring, stream->problem, sizeof(stream->problem));
         return;
