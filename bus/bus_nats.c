@@ -136,14 +136,17 @@ static void on_error(natsConnection *connection, natsSubscription *subscription,
 {
     struct session *session = closure;
     const char *text = NULL;
+    char said[NATS_CAUSE_BYTES];
 
     (void)subscription;
     natsConnection_GetLastError(connection, &text);
+    /* The next error overwrites the text, from another thread. */
+    snprintf(said, sizeof(said), "%s", text ? text : natsStatus_GetText(status));
     pthread_mutex_lock(&session->lock);
     if (session->bus && status == NATS_SLOW_CONSUMER)
         bus_slow(session->bus, 1); /* the library tells once for many */
     else if (session->bus && status == NATS_NOT_PERMITTED)
-        bus_refused(session->bus, text ? text : natsStatus_GetText(status));
+        bus_refused(session->bus, said);
     else
         log_debug("bus: nats reports: %s", natsStatus_GetText(status));
     pthread_mutex_unlock(&session->lock);

@@ -12,12 +12,12 @@
 
 #define SEED "SUANPAK2EQQ25DI2GRF67VVNLUPCB2MZPYDIYLPWDFLHO23NHETF2TLMGI"
 #define PUBLIC "UBTONQX6QUFEGZ7J6EAD52PFH2IALZBXAC4MHJNTTY5LVKXJPIE3TE3Z"
-#define TWO_SEEDS SEED "\n" SEED
 #define SEED_OF_ACCOUNT "SAAECNPDYL6INZJZBTCWFNWBWQNBHZVVZM4N3PVLS72T5K23TROOUEQIBI"
 #define CREDS                                                                                      \
     "-----BEGIN NATS USER JWT-----\nabc\n------END NATS USER JWT------\n"                          \
     "-----BEGIN USER NKEY SEED-----\n" SEED "\n------END USER NKEY SEED------\n"
 
+static const char two_seeds[] = SEED "\n" SEED;
 static char dir[SUPPORT_PATH_BYTES];
 static char path[SUPPORT_PATH_BYTES + 16];
 
@@ -66,7 +66,7 @@ END_TEST
 START_TEST(refuses_what_is_no_login_without_repeating_it)
 {
     static const char *const bad[] = {"",         "\n\n# nothing\n", "one\ntwo\n",
-                                      ":hunter2", "user:",           TWO_SEEDS};
+                                      ":hunter2", "user:",           two_seeds};
     struct login login = {.kind = LOGIN_TOKEN};
     char reason[LOGIN_REASON_BYTES];
     char large[20000];
