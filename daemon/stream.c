@@ -103,6 +103,7 @@ void stream_note(struct stream *stream, const struct packet *packet, int64_t now
     stream->frame_ns = now_ns;
     stream->frames++;
     stream->lost += packet->lost;
+    stream->gpu_lost = (packet->ring_view.frame.flags & RING_FRAME_GPU_LOST) != 0;
 }
 
 unsigned stream_take(struct stream *stream)

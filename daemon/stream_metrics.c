@@ -33,6 +33,12 @@ static double lost(const struct stream *stream, int64_t now_ns)
     return (double)stream->lost;
 }
 
+static double gpu_lost(const struct stream *stream, int64_t now_ns)
+{
+    (void)now_ns;
+    return stream->gpu_lost;
+}
+
 static double last_frame(const struct stream *stream, int64_t now_ns)
 {
     return stream->frame_ns > 0 ? (double)(now_ns - stream->frame_ns) / (double)NS_PER_S : -1;
@@ -50,6 +56,8 @@ static const struct {
     {"clients", "gauge", clients, "Clients that watch it now."},
     {"frames_total", "counter", frames, "Its frames that were offered to clients, once each."},
     {"lost_total", "counter", lost, "Its frames that were overwritten before they were read."},
+    {"gpu_lost", "gauge", gpu_lost,
+     "1 while its encoder codes without the GPU, which failed in mid-stream."},
     {"last_frame_age_seconds", "gauge", last_frame, "Age of its newest frame."},
 };
 

@@ -244,6 +244,8 @@ static struct ring_frame describe_packet(const struct rendition *rendition,
 
     described.payload_bytes = VIDEO_PAYLOAD_OFFSET + packet->size_bytes;
     described.flags = packet->keyframe ? RING_FRAME_KEYFRAME : 0;
+    if (rendition->coder.gpu_losses > 0)
+        described.flags |= RING_FRAME_GPU_LOST;
     described.fourcc = 0;
     described.stride_bytes = 0;
     described.width = input->picture->width;

@@ -69,6 +69,7 @@ enum ring_kind {
 
 #define RING_FRAME_KEYFRAME 0x0001u  /* decodable alone; set it on every raw frame too */
 #define RING_FRAME_BOTTOM_UP 0x0002u /* the first row in memory is the bottom row */
+#define RING_FRAME_GPU_LOST 0x0004u  /* a packet: its encoder lost the GPU and codes without it */
 
 /* Where payloads lie. */
 enum ring_memory {

@@ -84,6 +84,8 @@ static struct video_header decode_next(const struct ring_frame *frame, unsigned 
     if (!viewer.decoder)
         session_open_decoder(&viewer, packet.header.codec);
     ck_assert_uint_eq(view.frame.frame_id, world.frame_id);
+    bool is_flagged = view.frame.flags & RING_FRAME_GPU_LOST; /* simcastd makes a metric of it */
+    ck_assert_int_eq(is_flagged, stage_counts(world.stage).gpu_lost > 0);
     double psnr = decoded_psnr(&viewer, &coded, frame, phase);
     ck_assert_msg(psnr >= 24, "phase %u: PSNR %.1f dB", phase, psnr);
     ring_release(world.viewer, &view);
