@@ -50,6 +50,7 @@ int audience_join(struct audience *audience, struct client *client, int64_t now_
     subscription->waiting_ns = client->ready ? now_ns : 0;
     subscription->index = audience->count;
     audience->members[audience->count++] = subscription;
+    audience_count(subscription);
     client->subscriptions[client->subscription_count++] = subscription;
     if (ret_subscription)
         *ret_subscription = subscription;
@@ -61,6 +62,7 @@ void audience_leave(struct subscription *subscription)
     struct audience *audience = subscription->audience;
     struct subscription *last = audience->members[--audience->count];
 
+    audience->watchers -= subscription->counted;
     audience->members[subscription->index] = last;
     last->index = subscription->index;
     client_forget(subscription->client, subscription);
@@ -104,13 +106,18 @@ bool audience_packet(struct audience *audience, const struct packet *packet, int
     return broke && audience_watchers(audience) > 0;
 }
 
+void audience_count(struct subscription *subscription)
+{
+    bool watches = subscription_watches(subscription);
+
+    subscription->audience->watchers -= subscription->counted;
+    subscription->audience->watchers += watches;
+    subscription->counted = watches;
+}
+
 unsigned audience_watchers(const struct audience *audience)
 {
-    unsigned watchers = 0;
-
-    for (size_t i = 0; i < audience->count; i++)
-        watchers += subscription_watches(audience->members[i]);
-    return watchers;
+    return audience->watchers;
 }
 
 enum video_codec audience_codec_needed(const struct audience *audience)

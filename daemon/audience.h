@@ -19,7 +19,8 @@ struct audience {
     struct subscription **members;
     size_t count;
     size_t capacity;
-    size_t first; /* who is served first moves on by one per packet */
+    size_t first;      /* who is served first moves on by one per packet */
+    unsigned watchers; /* members that are neither held back nor paused */
     uint16_t stream;
     bool streaming;
     uint64_t last_seq;
@@ -44,6 +45,9 @@ void audience_leave(struct subscription *subscription);
 
 /* Returns whether the stream broke off here, so that all need a keyframe. */
 bool audience_packet(struct audience *audience, const struct packet *packet, int64_t now_ns);
+
+/* To be called when the client was held or let in, or the subscription paused or resumed. */
+void audience_count(struct subscription *subscription);
 
 /* How many watch now: those that are held back or paused do not. */
 unsigned audience_watchers(const struct audience *audience);

@@ -88,16 +88,23 @@ struct client *fanout_join_audience(struct fanout *fanout, struct ws_peer *peer,
     return client;
 }
 
+static void set_held(struct fanout *fanout, struct client *client, bool held)
+{
+    fanout->held -= client->held;
+    fanout->held += held;
+    client->held = held;
+    for (unsigned i = 0; i < client->subscription_count; i++)
+        audience_count(client->subscriptions[i]);
+}
+
 void fanout_hold(struct fanout *fanout, struct client *client)
 {
-    fanout->held += !client->held;
-    client->held = true;
+    set_held(fanout, client, true);
 }
 
 void fanout_admit(struct fanout *fanout, struct client *client)
 {
-    fanout->held -= client->held;
-    client->held = false;
+    set_held(fanout, client, false);
 }
 
 void fanout_leave(struct fanout *fanout, struct client *client)

@@ -29,7 +29,8 @@ struct streams {
     unsigned count;
     uint16_t last_id;
     bool changed;
-    bool full; /* and said so */
+    bool full;               /* and said so */
+    bool renditions_watched; /* as the relay was told */
     int inotify_fd;
     int dir_watch; /* -1: the directory is not there */
     dev_t device;
@@ -284,7 +285,9 @@ static void tell_relay(struct streams *streams, int64_t now_ns)
         const struct stream *stream = streams->all[i];
         watched |= is_default_cameras(streams, stream) && stream_wanted(stream);
     }
-    relay_renditions_watched(streams->config.relay, watched, now_ns);
+    if (watched != streams->renditions_watched)
+        relay_renditions_watched(streams->config.relay, watched, now_ns);
+    streams->renditions_watched = watched;
 }
 
 void streams_update(struct streams *streams, struct stream *stream, int64_t now_ns)

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/probe.h"
+#include "daemon/audience.h"
 #include "daemon/client.h"
 #include "proto/viewer.h"
 
@@ -17,9 +18,10 @@
 #define WS_HEADER_16_BYTES 4 /* of one that is longer */
 #define TURN_NS (100 * NS_PER_MS)
 #define STARVED_NS (1 * NS_PER_S)
-#define KEYFRAME_STARVED_NS (5 * NS_PER_S) /* by then the demand asks for one (keyframe_timeout)   \
-                                            */
-#define KEYFRAME_TURN_NS (10 * NS_PER_S)   /* longer, and it has fallen silent */
+#define KEYFRAME_STARVED_NS                                                                        \
+    (5 * NS_PER_S)                       /* by then the demand asks for one (keyframe_timeout)     \
+                                          */
+#define KEYFRAME_TURN_NS (10 * NS_PER_S) /* longer, and it has fallen silent */
 
 static_assert(FRAME_INFO_BYTES < 126 && METADATA_HEADER_BYTES + RING_USER_BYTES <= UINT16_MAX,
               "their WebSocket headers are as long as said above");
@@ -35,6 +37,7 @@ void subscription_pause(struct subscription *subscription, bool paused, int64_t 
     subscription->in_step = false;
     subscription->waiting_ns = paused ? 0 : now_ns;
     subscription->refused_ns = 0;
+    audience_count(subscription);
 }
 
 /* Writes a message that says what the simulator said of this frame; returns its length. */

@@ -35,6 +35,7 @@ struct subscription {
     bool metadata;   /* it wants what the simulator said about each frame */
     bool in_step;    /* it has frame last_seq, so last_seq + 1 makes sense to it */
     bool started;    /* it ever got a frame */
+    bool counted;    /* among its audience's watchers */
     unsigned last_codec;
     uint64_t last_seq;
     uint64_t missed;       /* frames that passed it by since the last one it got */

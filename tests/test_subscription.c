@@ -176,6 +176,33 @@ START_TEST(metadata_goes_before_the_frame_to_who_asked)
 }
 END_TEST
 
+START_TEST(who_is_held_back_or_paused_does_not_watch)
+{
+    const struct audience *usual = fanout_audience(fanout);
+    struct client *held = join(0, true);
+    struct client *other = join(1, true);
+
+    ck_assert_uint_eq(audience_watchers(usual), 2);
+    fanout_hold(fanout, held);
+    fanout_hold(fanout, held);
+    ck_assert_uint_eq(audience_watchers(usual), 1);
+    struct subscription *subscription = subscribe(held);
+    ck_assert_uint_eq(audience_watchers(&second), 0);
+    subscription_pause(subscription, true, 1);
+    fanout_admit(fanout, held);
+    ck_assert_uint_eq(audience_watchers(usual), 2);
+    ck_assert_uint_eq(audience_watchers(&second), 0);
+    subscription_pause(subscription, false, 1);
+    ck_assert_uint_eq(audience_watchers(&second), 1);
+    fanout_hold(fanout, other);
+    fanout_leave(fanout, other);
+    fanout_leave(fanout, held);
+    ck_assert_uint_eq(audience_watchers(usual), 0);
+    ck_assert_uint_eq(audience_watchers(&second), 0);
+    ck_assert_uint_eq(fanout_clients(fanout), 0);
+}
+END_TEST
+
 START_TEST(subscriptions_are_bounded_and_once_each)
 {
     static struct audience audiences[CLIENT_SUBSCRIPTIONS_MAX];
@@ -210,6 +237,7 @@ int main(void)
     tcase_add_test(tcase, a_stream_that_went_silent_holds_nobody_up);
     tcase_add_test(tcase, a_pause_ends_with_a_keyframe);
     tcase_add_test(tcase, metadata_goes_before_the_frame_to_who_asked);
+    tcase_add_test(tcase, who_is_held_back_or_paused_does_not_watch);
     tcase_add_test(tcase, subscriptions_are_bounded_and_once_each);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
