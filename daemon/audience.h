@@ -3,7 +3,8 @@
  * Those who watch one stream, in the order in which they are served. Each packet is offered to
  * every one of them straight from the packet's read-only memory.
  *
- * Thread: the loop. Cost of a packet: one send(2) per subscription that takes it.
+ * Thread: the loop. Cost of a packet: one send(2) per subscription that takes it. Who needs what is
+ * found by a walk over all members, but for audience_watchers.
  */
 #ifndef SIMCAST_DAEMON_AUDIENCE_H
 #define SIMCAST_DAEMON_AUDIENCE_H
