@@ -229,7 +229,8 @@ static void name_degraded(struct rendition *rendition, const struct ring_frame *
     if (rendition->degraded_named)
         return;
     rendition->degraded_named = true;
-    log_warning("%s: frame %" PRIu64 " is coded worse than asked, because it would not fit a packet "
+    log_warning("%s: frame %" PRIu64
+                " is coded worse than asked, because it would not fit a packet "
                 "slot (--packet-bytes-max); more like it are only counted",
                 rendition->name, frame->frame_id);
 }

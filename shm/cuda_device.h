@@ -3,8 +3,8 @@
  * One GPU, with its primary context held: the context that the CUDA runtime, torch and their like
  * use too, so that their streams and our memory go together.
  *
- * Internal to shm/ and encoder/cuda.c. Thread: one at a time per device. Errors keep their sentence in
- * cuda_driver_reason.
+ * Internal to shm/ and encoder/cuda.c. Thread: one at a time per device. Errors keep their sentence
+ * in cuda_driver_reason.
  */
 #ifndef SIMCAST_SHM_CUDA_DEVICE_H
 #define SIMCAST_SHM_CUDA_DEVICE_H
