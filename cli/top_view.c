@@ -264,7 +264,7 @@ static struct top_stream *row_named(struct top_view *view, const char *name)
 }
 
 /* What simcastd knows of a stream of packets, beside or in place of its ring. */
-static void add_served(struct top *top, const json_t *item, bool only)
+static void add_served(struct top *top, const json_t *item)
 {
     struct top_view *view = &top->view;
     const json_t *before = item_named(json_object_get(top->before.streams, "streams"),
@@ -293,8 +293,6 @@ static void add_served(struct top *top, const json_t *item, bool only)
     if (!row)
         return;
     row->mbit_per_s = rate(top, number(before, "bytes"), number(item, "bytes")) * 8e-6;
-    if (isnan(row->mbit_per_s) && only)
-        row->mbit_per_s = metric_rate(top, "simcast_frame_bytes_total", NULL) * 8e-6;
 }
 
 static void fill_streams(struct top *top)
@@ -306,7 +304,10 @@ static void fill_streams(struct top *top)
     top->view.stream_count = 0;
     for (unsigned k = 0; k < top->survey.count; k++)
         fill_ring(&top->survey.streams[k], &top->view.streams[top->view.stream_count++]);
-    json_array_foreach(list, i, item) add_served(top, item, json_array_size(list) == 1);
+    json_array_foreach(list, i, item)
+    {
+        add_served(top, item);
+    }
 }
 
 /* ---- simcastd -------------------------------------------------------------------------------- */

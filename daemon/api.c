@@ -67,8 +67,11 @@ static void write_stream(FILE *file, const struct stream *stream, int64_t now_ns
             source_name(stream->source, now_ns), truth(stream_live(stream, now_ns)),
             truth(stream_wanted(stream)), video_codec_name(stream->codec));
     write_size(file, stream);
-    fprintf(file, ",\"fps\":%u,\"frames\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"clients\":%u",
-            stream->fps, stream->frames, stream->lost, audience_watchers(stream->audience));
+    fprintf(file,
+            ",\"fps\":%u,\"frames\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"lost\":%" PRIu64
+            ",\"clients\":%u",
+            stream->fps, stream->frames, stream->bytes, stream->lost,
+            audience_watchers(stream->audience));
     write_known(file, "last_frame_age_ms",
                 stream->frame_ns > 0 ? (now_ns - stream->frame_ns) / NS_PER_MS : -1);
     write_paths(file, stream);

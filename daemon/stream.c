@@ -102,6 +102,7 @@ void stream_note(struct stream *stream, const struct packet *packet, int64_t now
     stream->height = packet->ring_view.frame.height;
     stream->frame_ns = now_ns;
     stream->frames++;
+    stream->bytes += packet->video.header.size;
     stream->lost += packet->lost;
     stream->gpu_lost = (packet->ring_view.frame.flags & RING_FRAME_GPU_LOST) != 0;
 }

@@ -27,6 +27,12 @@ static double frames(const struct stream *stream, int64_t now_ns)
     return (double)stream->frames;
 }
 
+static double bytes(const struct stream *stream, int64_t now_ns)
+{
+    (void)now_ns;
+    return (double)stream->bytes;
+}
+
 static double lost(const struct stream *stream, int64_t now_ns)
 {
     (void)now_ns;
@@ -55,6 +61,7 @@ static const struct {
     {"wanted", "gauge", is_wanted, "1 while its encoder is asked to encode."},
     {"clients", "gauge", clients, "Clients that watch it now."},
     {"frames_total", "counter", frames, "Its frames that were offered to clients, once each."},
+    {"bytes_total", "counter", bytes, "Payload bytes of these frames."},
     {"lost_total", "counter", lost, "Its frames that were overwritten before they were read."},
     {"gpu_lost", "gauge", gpu_lost,
      "1 while its encoder codes without the GPU, which failed in mid-stream."},
