@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "safety/gate.h"
 
+#define NAME_LETTERS_MAX 64
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct {
@@ -46,6 +47,15 @@ __attribute__((format(printf, 2, 3))) static void put(struct text *text, const c
     va_end(arguments);
     assert(count >= 0 && (size_t)count < text->bytes - text->used);
     text->used += (size_t)count;
+}
+
+/* A shared object chose it: what JSON would have to escape becomes '?'. */
+static void put_name(struct text *text, const char *name)
+{
+    for (unsigned i = 0; name[i] != '\0' && i < NAME_LETTERS_MAX; i++) {
+        bool plain = name[i] >= ' ' && name[i] <= '~' && name[i] != '"' && name[i] != '\\';
+        put(text, "%c", plain ? name[i] : '?');
+    }
 }
 
 static const struct histogram *histogram_at(const struct stats_values *values, size_t offset)
@@ -99,8 +109,10 @@ size_t hal_report(const char *policy, const struct stats_values *before,
     struct text text = {.at = ret_json, .bytes = HAL_REPORT_BYTES};
     struct histogram recent;
 
-    put(&text, "{\"policy\":\"%.64s\",\"mode\":\"%s\",\"rate_hz\":%" PRIu64, policy,
-        gate_mode_name((enum gate_mode)now->mode), now->periods - before->periods);
+    put(&text, "{\"policy\":\"");
+    put_name(&text, policy);
+    put(&text, "\",\"mode\":\"%s\",\"rate_hz\":%" PRIu64, gate_mode_name((enum gate_mode)now->mode),
+        now->periods - before->periods);
     for (size_t i = 0; i < LENGTH(histograms); i++) {
         size_t offset = histograms[i].offset;
         difference(histogram_at(before, offset), histogram_at(now, offset), &recent);
@@ -129,8 +141,9 @@ size_t hal_report_loop(const char *stream, const char *policy, const struct stat
 {
     struct text text = {.at = ret_json, .bytes = HAL_LOOP_BYTES};
 
-    put(&text, "{\"stream\":\"%.31s\",\"policy\":\"%.64s\",\"mode\":\"%s\",\"bounds_us\":[", stream,
-        policy, gate_mode_name((enum gate_mode)now->mode));
+    put(&text, "{\"stream\":\"%.31s\",\"policy\":\"", stream);
+    put_name(&text, policy);
+    put(&text, "\",\"mode\":\"%s\",\"bounds_us\":[", gate_mode_name((enum gate_mode)now->mode));
     for (size_t i = 0; i < LENGTH(bounds_us); i++)
         put(&text, "%s%" PRId64, i ? "," : "", bounds_us[i]);
     put(&text, "]");

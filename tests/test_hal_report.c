@@ -75,6 +75,16 @@ START_TEST(people_are_told_of_the_last_second)
 }
 END_TEST
 
+START_TEST(a_policys_name_cannot_break_the_json)
+{
+    char text[HAL_REPORT_BYTES];
+    json_t *stats = parse(text, hal_report("my \"own\"\\\n", &before, &now, text));
+
+    ck_assert_str_eq(json_string_value(json_object_get(stats, "policy")), "my ?own???");
+    json_decref(stats);
+}
+END_TEST
+
 START_TEST(the_longest_texts_fit)
 {
     char text[HAL_REPORT_BYTES];
@@ -100,6 +110,7 @@ int main(void)
     suite_add_tcase(suite, cases);
     tcase_add_test(cases, the_loop_is_told_since_the_start_in_buckets);
     tcase_add_test(cases, people_are_told_of_the_last_second);
+    tcase_add_test(cases, a_policys_name_cannot_break_the_json);
     tcase_add_test(cases, the_longest_texts_fit);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
