@@ -136,6 +136,21 @@ def wrong_options_and_policies_are_refused_in_one_sentence(build):
         assert code == 0 and "--policy" in out
 
 
+def the_simulator_refuses_wrong_options_in_one_sentence(build):
+    five = [word for name in "abcde" for word in ("--camera", f"{name}=head")]
+    wrong = [["--camera", "x"], ["--camera", "x=up"], ["--camera", f"{'x' * 40}=head"], five,
+             ["--envs", "0"], ["--envs", "65"], ["--size", "640x16"], ["--size", "640"],
+             ["--size", "1282x720", "--max-size", "1280x720"], ["--fps", "0"], ["walk"]]
+    with Programs(build) as programs:
+        for options in wrong:
+            code, out, err = programs.run("simcast-sim", "--pattern", *options, seconds=10)
+            assert code == 78, (options, code, err)
+            assert out == "" and err.count("\n") == 1, (options, err)
+        code, out, err = programs.run("simcast-sim", "--pattern", "--camera", "front=head",
+                                      seconds=10)
+        assert code != 0 and "another" in err, (code, err)  # that is the main camera's name
+
+
 def it_waits_for_a_robot_and_survives_its_restart(build):
     with Programs(build) as programs:
         hal = programs.start("simcast-hal", "--rate", 200)
@@ -354,6 +369,7 @@ def the_demo_walks_by_its_policy(build):
 
 
 CASES = [the_game_loop_finds_nothing_wrong, wrong_options_and_policies_are_refused_in_one_sentence,
+         the_simulator_refuses_wrong_options_in_one_sentence,
          it_waits_for_a_robot_and_survives_its_restart, an_operators_stop_arrives_without_a_bus,
          a_control_program_sees_the_cameras_and_moves_the_joints,
          simcast_hal_dump_prints_states_and_actions, what_the_kernel_refuses_is_said_and_survived,
