@@ -39,9 +39,9 @@
 #define WAKE_PICTURES_BRIEF 25
 
 #define TURNS 9
-#define TURNS_BRIEF 5
+#define TURNS_BRIEF 4
 #define TURN_PICTURES 8
-#define TURN_PICTURES_BRIEF 4
+#define TURN_PICTURES_BRIEF 5
 
 #define RIGS_MAX 4
 
