@@ -37,9 +37,9 @@ struct stream {
     int64_t frame_ns; /* arrival of the newest frame; 0: none */
     uint64_t frames;
     uint64_t bytes; /* of their payloads */
-    uint64_t lost; /* overwritten before they were read */
-    bool gpu_lost; /* its encoder's GPU failed, and the processor took over */
-    unsigned fps;  /* in the second before */
+    uint64_t lost;  /* overwritten before they were read */
+    bool gpu_lost;  /* its encoder's GPU failed, and the processor took over */
+    unsigned fps;   /* in the second before */
     /* stream.c's and streams.c's: */
     struct streams *set;
     struct relay *relay; /* of the default stream; NULL: of another */
