@@ -7,9 +7,9 @@
  *
  * Owns a GPU's context and stream, one surface that pictures are brought to, and the encoder,
  * which is opened anew when the layout of the pictures or their stride on the GPU changes, when it
- * refuses a new rate, and after a packet that did not fit. Where there is no driver, no device or
- * no engine (data-centre GPUs have none), open says -ENODEV and codec_complaint() why. A GPU
- * that is lost gives -EIO.
+ * refuses a new rate, and after a packet that did not fit. A new one begins with an IDR by itself.
+ * Where there is no driver, no device or no engine (data-centre GPUs have none), open says -ENODEV
+ * and codec_complaint() why. A GPU that is lost gives -EIO.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -74,7 +74,6 @@ struct codec {
     AVFrame *surface; /* that pictures are brought to */
     AVFrame *direct;  /* a picture where it lies; empty unless one is loaded */
     AVFrame *loaded;  /* one of the two */
-    bool needs_idr;   /* the encoder is new */
     bool is_spent;    /* refused a new rate or lost a packet: it must be opened anew */
 };
 
@@ -125,7 +124,6 @@ static int open_encoder(struct codec *codec)
 
     if (rc == 0)
         rc = lavc_open(&codec->lavc, codec->flavour, &codec->config, codec->pool);
-    codec->needs_idr = true;
     codec->is_spent = false;
     return rc;
 }
@@ -371,14 +369,11 @@ static int encode(struct codec *codec, bool keyframe, struct codec_packet *packe
 {
     if (!codec->loaded)
         return -EIO;
-    int rc = lavc_encode(&codec->lavc, codec->loaded, keyframe || codec->needs_idr, packet,
-                         &codec->is_spent);
+    int rc = lavc_encode(&codec->lavc, codec->loaded, keyframe, packet, &codec->is_spent);
     codec->loaded = NULL;
     av_frame_unref(codec->direct);
-    if (rc == 0) {
-        codec->needs_idr = false;
+    if (rc == 0)
         return 0;
-    }
     codec->is_spent = true; /* FFmpeg never gives its one surface back after such an error */
     if (cuda_enter(&codec->cuda) == 0) {
         cuda_wait(&codec->cuda); /* a packet would have told that the copy is done */
