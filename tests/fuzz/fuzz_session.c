@@ -65,6 +65,7 @@ static void on_message(void *data, void *client, const uint8_t *bytes, size_t si
 #ifdef PLANTED_BUG /* for run_fuzz: one that must be found within seconds */
     static uint8_t kept[8];
     memcpy(kept, bytes, size);
+    check(size == 0 || kept[0] == bytes[0]);
 #endif
     (void)data;
     (void)text;
