@@ -23,8 +23,9 @@
 #define SCRATCH_BYTES 4096
 #define DESCRIPTORS_MAX 65536u
 #define ROUNDS_MAX 64 /* of reading what does not pass; the others have their turn then */
-#define HEAD_END "\r\n\r\n"
 #define HEAD_END_BYTES 4u
+
+static const uint8_t head_end[HEAD_END_BYTES] = {'\r', '\n', '\r', '\n'};
 
 enum stage {
     STAGE_REQUEST,
@@ -36,7 +37,7 @@ enum stage {
 struct record {
     int fd;
     enum stage stage;
-    unsigned head_end_bytes; /* of HEAD_END, that came: odd after a CR */
+    unsigned head_end_bytes; /* of head_end, that came: odd after a CR */
     size_t head_bytes;
     int64_t since_ns;    /* it waits, or it began to count what comes */
     uint64_t bytes;      /* since then */
@@ -80,7 +81,7 @@ int inbound_open(const struct inbound_config *config)
     getrlimit(RLIMIT_NOFILE, &limit);
     inbound.config = *config;
     inbound.descriptors_max = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
-    inbound.records = calloc(inbound.descriptors_max, sizeof(*inbound.records));
+    inbound.records = calloc(inbound.descriptors_max, sizeof(void *));
     watching = inbound.records != NULL;
     return watching ? 0 : -ENOMEM;
 }
@@ -259,7 +260,7 @@ static ssize_t read_head(struct record *record, const struct reader *reader, uin
     } else if (record->head_bytes > INBOUND_HEAD_BYTES_MAX) {
         inbound.config.counters->requests_too_long++;
         record->stage = STAGE_REFUSED;
-        memcpy(bytes + part, HEAD_END, HEAD_END_BYTES);
+        memcpy(bytes + part, head_end, HEAD_END_BYTES);
         part += HEAD_END_BYTES;
     }
     return (ssize_t)part;
@@ -358,6 +359,7 @@ static ssize_t peek_plain(void *from, void *bytes, size_t size)
     return recvfrom(*(int *)from, bytes, size, MSG_PEEK, NULL, NULL);
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): theirs are reserved */
 ssize_t recv(int fd, void *bytes, size_t size, int flags)
 {
     const struct reader reader = {.from = &fd, .read = read_plain, .peek = peek_plain};
@@ -391,12 +393,12 @@ static ssize_t peek_tls(void *from, void *bytes, size_t size)
     return SSL_peek(from, bytes, (int)size);
 }
 
-int SSL_read(SSL *ssl, void *bytes, int size)
+int SSL_read(SSL *ssl, void *buf, int num)
 {
     const struct reader reader = {.from = ssl, .read = read_tls, .peek = peek_tls};
     struct record *record = record_of(SSL_get_fd(ssl));
 
-    if (!record || size < 0)
-        return real_ssl_read()(ssl, bytes, size);
-    return (int)judge(record, &reader, bytes, (size_t)size);
+    if (!record || num < 0)
+        return real_ssl_read()(ssl, buf, num);
+    return (int)judge(record, &reader, buf, (size_t)num);
 }
