@@ -29,7 +29,10 @@ export class Drive {
   #ticks = 0;
   #limits = { linear: 0.5, angular: 1 };
 
-  /** send({linear_x, linear_y, angular_z}); onChange() whenever something visible changed. */
+  /**
+   * send({linear_x, linear_y, angular_z}, whether the deadman is held); onChange() whenever
+   * something visible changed.
+   */
   constructor({ send, onChange }) {
     this.#send = send;
     this.#onChange = onChange;
@@ -158,7 +161,7 @@ export class Drive {
 
   #hide() {
     this.#releaseAll();
-    if (this.#session) for (let i = 0; i < ZEROS_ON_HIDE; i++) this.#send(ZERO);
+    if (this.#session) for (let i = 0; i < ZEROS_ON_HIDE; i++) this.#send(ZERO, false);
     this.#session = false;
   }
 
@@ -166,13 +169,13 @@ export class Drive {
   #changed() {
     if (!this.#held) this.#mustRelease = false;
     if (this.driving) this.#session = true;
-    if (this.#session && this.#allowed) this.#send(this.velocity);
+    if (this.#session && this.#allowed) this.#send(this.velocity, this.driving);
     this.#onChange();
   }
 
   #tick() {
     this.#ticks += 1;
     if (!this.#session || !this.#allowed) return;
-    if (this.driving || this.#ticks % IDLE_EVERY_TICKS === 0) this.#send(this.velocity);
+    if (this.driving || this.#ticks % IDLE_EVERY_TICKS === 0) this.#send(this.velocity, this.driving);
   }
 }

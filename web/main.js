@@ -78,7 +78,7 @@ function command(action, data = {}) {
 }
 
 const drive = new Drive({
-  send: (motion) => worker.postMessage({ type: 'motion', motion }),
+  send: (motion, deadman) => worker.postMessage({ type: 'motion', motion, deadman }),
   onChange: () => showDrive(),
 });
 const stop = new Stop({

@@ -2,7 +2,7 @@
 // The viewer's worker: owns the socket, the clock, the decoder and the canvas, so that nothing
 // that the page does can delay a picture or a stop. The page tells it what the operator wants;
 // it tells the page what is so. Messages, page to worker:
-//   start {url, canvas, token} | command {action, data} | motion {linear_x, linear_y, angular_z}
+//   start {url, canvas, token} | command {action, data} | motion {motion, deadman}
 //   retry {} | grab {id} | trace {} | watch {stream, rendition} | login {token} | lease {action}
 // and worker to page:
 //   state {state, attempt, retryInMs, wasOpen} | stats {...} | telemetry {subject, data}
@@ -67,15 +67,15 @@ function nextCommandSeq() {
   return commandSeq;
 }
 
-function sendCommand(action, data = {}, ttlMs = 0) {
+function sendCommand(action, data = {}, more = { ttl_ms: 0 }) {
   const cmd_seq = nextCommandSeq();
-  return link.send(encodeCommand({ action, cmd_seq, ttl_ms: ttlMs, epoch, data }));
+  return link.send(encodeCommand({ action, cmd_seq, epoch, ...more, data }));
 }
 
 /** Safety layer 1 is enforced here: without a fresh picture no motion leaves the viewer. */
-function sendMotion(motion) {
+function sendMotion(motion, deadman) {
   if (!video.fresh(performance.now()) || link.bufferedBytes > MOTION_BUFFER_BYTES_MAX) return;
-  sendCommand('set_cmd_vel', motion, MOTION_TTL_MS);
+  sendCommand('set_cmd_vel', motion, { ttl_ms: MOTION_TTL_MS, deadman });
 }
 
 function askClock() {
@@ -254,8 +254,8 @@ const handlers = {
   command({ action, data }) {
     sendCommand(action, data);
   },
-  motion({ motion }) {
-    sendMotion(motion);
+  motion({ motion, deadman }) {
+    sendMotion(motion, deadman);
   },
   retry() {
     link.retryNow();

@@ -69,7 +69,7 @@ test('drive: Space and W send 20 commands a second, in order, with a ttl', needs
       motions.length >= 14 && motions.length <= 24,
       `${motions.length} commands in a second`,
     );
-    assert.ok(motions.every((c) => c.data.linear_x === 0.5 && c.ttl_ms === 200));
+    assert.ok(motions.every((c) => c.data.linear_x === 0.5 && c.ttl_ms === 200 && c.deadman));
     assert.ok(motions.every((c, i) => i === 0 || c.cmd_seq > motions[i - 1].cmd_seq));
     assert.ok(motions.every((c) => Number.isSafeInteger(c.cmd_seq)));
   }),
