@@ -23,22 +23,15 @@
 #include <unistd.h>
 
 #include <libwebsockets.h>
-#include <netdb.h>
 
 #include "base/log.h"
 #ifdef SIMCAST_ECHO
 #include "daemon/echo.h"
 #endif
 #include "daemon/inbound.h"
+#include "daemon/ws_request.h"
 #include "proto/viewer.h"
 
-#define HEADER_BYTES_MAX 2048u
-#define WS_VERSION "13"
-#define PATH_BYTES_MAX 256
-#define QUERY_BYTES_MAX 256
-#define ORIGIN_BYTES_MAX 512
-#define AUTHORIZATION_BYTES_MAX 256
-#define ADDRESS_BYTES 64
 #define HANDSHAKE_SECONDS 7 /* inbound.h ends it before, and counts it */
 #define CLOSE_SECONDS 2
 #define RECEIVE_BYTES 512 /* most messages are shorter; longer ones come in pieces */
@@ -116,142 +109,15 @@ static void forward_log(int level, const char *line)
     log_debug("libwebsockets: %.*s", (int)strcspn(line, "\n"), line);
 }
 
-static bool header_text(struct lws *wsi, enum lws_token_indexes token, char *text, int text_bytes)
-{
-    text[0] = '\0';
-    return lws_hdr_total_length(wsi, token) == 0 || lws_hdr_copy(wsi, text, text_bytes, token) > 0;
-}
-
-static int add_header(struct lws *wsi, const char *name, const char *value, uint8_t **at,
-                      uint8_t *end)
-{
-    return lws_add_http_header_by_name(wsi, (const uint8_t *)name, (const uint8_t *)value,
-                                       (int)strlen(value), at, end);
-}
-
-static int add_headers(struct lws *wsi, const struct http_response *response, uint8_t **at,
-                       uint8_t *end)
-{
-    if (lws_add_http_common_headers(wsi, response->status, response->content_type,
-                                    response->body_bytes, at, end) ||
-        add_header(wsi, "cache-control:", "no-store", at, end) ||
-        add_header(wsi, "x-content-type-options:", "nosniff", at, end) ||
-        add_header(wsi, "referrer-policy:", "no-referrer", at, end) ||
-        add_header(wsi, "cross-origin-opener-policy:", "same-origin", at, end) ||
-        add_header(wsi, "cross-origin-embedder-policy:", "require-corp", at, end) ||
-        add_header(wsi, "content-security-policy:",
-                   "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
-                   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-                   at, end))
-        return -1;
-    if (response->status == HTTP_STATUS_METHOD_NOT_ALLOWED &&
-        add_header(wsi, "allow:", "GET, HEAD", at, end))
-        return -1;
-    if (response->status == 401 && add_header(wsi, "www-authenticate:", "Bearer", at, end))
-        return -1;
-    if ((response->status == 429 || response->status == 503) &&
-        add_header(wsi, "retry-after:", "1", at, end))
-        return -1;
-    if (response->status == 426 && (add_header(wsi, "upgrade:", "websocket", at, end) ||
-                                    add_header(wsi, "sec-websocket-version:", WS_VERSION, at, end)))
-        return -1;
-    return lws_finalize_http_header(wsi, at, end);
-}
-
-/* Writes the whole answer; what the socket does not take follows by itself. */
-static int respond(struct lws *wsi, const struct http_response *response, bool head_only)
-{
-    uint8_t buffer[LWS_PRE + HEADER_BYTES_MAX];
-    uint8_t *start = buffer + LWS_PRE;
-    uint8_t *at = start;
-
-    if (add_headers(wsi, response, &at, buffer + sizeof(buffer)) ||
-        lws_write(wsi, start, (size_t)(at - start), LWS_WRITE_HTTP_HEADERS) < 0)
-        return -1;
-    if (!head_only && response->body_bytes > 0 &&
-        lws_write(wsi, (uint8_t *)response->body, response->body_bytes, LWS_WRITE_HTTP_FINAL) < 0)
-        return -1;
-    return 0;
-}
-
-/* The texts of a request; `at` borrows them. */
-struct request {
-    struct http_request at;
-    char path[PATH_BYTES_MAX];
-    char query[QUERY_BYTES_MAX];
-    char origin[ORIGIN_BYTES_MAX];
-    char host[ORIGIN_BYTES_MAX];
-    char authorization[AUTHORIZATION_BYTES_MAX];
-    char address[ADDRESS_BYTES];
-};
-
-/* Where it connects from, as a number ("192.0.2.1"), or "unix". */
-static void address_of(int fd, char *ret_text, size_t text_bytes)
-{
-    struct sockaddr_storage address = {0};
-    socklen_t address_bytes = sizeof(address);
-
-    if (getpeername(fd, (struct sockaddr *)&address, &address_bytes) < 0 ||
-        getnameinfo((struct sockaddr *)&address, address_bytes, ret_text, (socklen_t)text_bytes,
-                    NULL, 0, NI_NUMERICHOST) != 0 ||
-        address.ss_family == AF_UNIX)
-        snprintf(ret_text, text_bytes, "unix");
-}
-
-/* The parts of a query, joined by '&' as they came. */
-static bool query_text(struct lws *wsi, char *text, int text_bytes)
-{
-    int used = 0;
-
-    text[0] = '\0';
-    for (int i = 0; lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i) > 0; i++) {
-        if (i > 0 && used + 1 < text_bytes)
-            text[used++] = '&';
-        int length =
-            lws_hdr_copy_fragment(wsi, text + used, text_bytes - used, WSI_TOKEN_HTTP_URI_ARGS, i);
-        if (length < 0)
-            return false;
-        used += length;
-    }
-    return true;
-}
-
-/* Returns 0, or the status to answer. */
-static unsigned read_request(struct lws *wsi, bool head, struct request *ret)
-{
-    ret->at = (struct http_request){
-        .path = ret->path,
-        .query = ret->query,
-        .origin = ret->origin,
-        .host = ret->host,
-        .authorization = ret->authorization,
-        .address = ret->address,
-    };
-    address_of(lws_get_socket_fd(wsi), ret->address, sizeof(ret->address));
-    if (inbound_refusal(lws_get_socket_fd(wsi)) != 0)
-        return inbound_refusal(lws_get_socket_fd(wsi));
-    if (!header_text(wsi, head ? WSI_TOKEN_HEAD_URI : WSI_TOKEN_GET_URI, ret->path,
-                     sizeof(ret->path)) ||
-        !query_text(wsi, ret->query, sizeof(ret->query)))
-        return 404;
-    if (!header_text(wsi, WSI_TOKEN_ORIGIN, ret->origin, sizeof(ret->origin)) ||
-        !header_text(wsi, WSI_TOKEN_HOST, ret->host, sizeof(ret->host)))
-        return 403;
-    if (!header_text(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, ret->authorization,
-                     sizeof(ret->authorization)))
-        return 401;
-    return 0;
-}
-
 /* Finds the answer to a request; returns whether it is one for the head alone. */
 static bool answer(struct ws *ws, struct lws *wsi, struct http_response *ret_response)
 {
-    struct request request;
+    struct ws_request request;
     bool head = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
     unsigned status = 405;
 
     if (head || lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0)
-        status = read_request(wsi, head, &request);
+        status = ws_request_read(wsi, head, &request);
     if (status != 0)
         http_error(status, ret_response);
     else
@@ -269,36 +135,27 @@ static const struct ws_handler *handler_at(const struct ws *ws, const char *path
     return strcmp(path, HTTP_WS_PATH) == 0 ? &ws->handler : NULL;
 }
 
-/* libwebsockets takes any; RFC 6455, 4.4: the answer to another one names ours. */
-static bool speaks_our_version(struct lws *wsi)
-{
-    char version[8];
-
-    return header_text(wsi, WSI_TOKEN_VERSION, version, sizeof(version)) &&
-           strcmp(version, WS_VERSION) == 0;
-}
-
 /* 0: go on with the WebSocket handshake; 1: answered; -1: hang up. */
 static int on_upgrade(struct ws *ws, struct lws *wsi, const char *upgrade)
 {
-    struct request request;
+    struct ws_request request;
     struct http_response response;
 
     /* An offer of h2c is turned down by answering as if it had not been made (RFC 7540, 3.2). */
     if (strcasecmp(upgrade, "websocket") != 0) {
         bool head = answer(ws, wsi, &response);
-        return respond(wsi, &response, head) < 0 ? -1 : 1;
+        return ws_request_answer(wsi, &response, head) < 0 ? -1 : 1;
     }
-    unsigned status = read_request(wsi, false, &request);
+    unsigned status = ws_request_read(wsi, false, &request);
     const struct ws_handler *handler = status == 0 ? handler_at(ws, request.path) : NULL;
-    if (status == 0 && !speaks_our_version(wsi))
+    if (status == 0 && !ws_request_speaks_our_version(wsi))
         status = 426;
     if (status == 0)
         status = handler ? handler->may_connect(handler->data, &request.at) : 404;
     if (status == 0)
         return 0;
     http_error(status, &response);
-    return respond(wsi, &response, false) < 0 ? -1 : 1;
+    return ws_request_answer(wsi, &response, false) < 0 ? -1 : 1;
 }
 
 static void session_forget(struct session *session)
@@ -350,11 +207,11 @@ static void on_fault(void *data, unsigned status)
 static int on_open(struct ws *ws, struct lws *wsi, struct session *session, enum client_kind kind)
 {
     static const struct inbound_events events = {.ping = on_ping, .fault = on_fault};
-    char path[PATH_BYTES_MAX];
-    const struct ws_handler *handler = &ws->handler;
+    struct ws_request request;
+    unsigned status = ws_request_read(wsi, false, &request);
+    const struct ws_handler *handler =
+        kind <= CLIENT_V2 && status == 0 ? handler_at(ws, request.path) : &ws->handler;
 
-    if (kind <= CLIENT_V2 && header_text(wsi, WSI_TOKEN_GET_URI, path, sizeof(path)))
-        handler = handler_at(ws, path);
     if (!handler)
         return -1;
     *session = (struct session){
@@ -374,8 +231,7 @@ static int on_open(struct ws *ws, struct lws *wsi, struct session *session, enum
         inbound_is_stream(session->fd);
     else
         inbound_is_websocket(lws_get_socket_fd(wsi), &events, session);
-    struct request request;
-    if (read_request(wsi, false, &request) == 0)
+    if (status == 0)
         session->client =
             session->handler->open(session->handler->data, peer_of(session), kind, &request.at);
     explicit_bzero(request.authorization, sizeof(request.authorization));
@@ -396,7 +252,7 @@ static int on_request(struct ws *ws, struct lws *wsi, struct session *session)
     bool head = answer(ws, wsi, &response);
 
     if (!response.streams || head)
-        return respond(wsi, &response, head) < 0 || response.status == 431 ||
+        return ws_request_answer(wsi, &response, head) < 0 || response.status == 431 ||
                        lws_http_transaction_completed(wsi)
                    ? -1
                    : 0;

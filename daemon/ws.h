@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * WebSocket and HTTP towards the network. Home of libwebsockets; ws.c is the only file that sees
- * it. It knows nothing about video: a handler gets the events, and writes finished WebSocket
+ * WebSocket and HTTP towards the network. Home of libwebsockets, which only ws.c and ws_request.c
+ * see. It knows nothing about video: a handler gets the events, and writes finished WebSocket
  * frames.
  *
  * Thread: the loop, for everything.

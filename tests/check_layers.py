@@ -29,7 +29,7 @@ MAY_INCLUDE = {
 
 HOMES = {
     r"ev\.h": ["daemon/loop.c"],
-    r"libwebsockets\.h": ["daemon/ws.c", "cli/ws_client.c"],
+    r"libwebsockets\.h": ["daemon/ws.c", "daemon/ws_request.c", "cli/ws_client.c"],
     r"yaml\.h": ["daemon/config_file.c"],
     r"systemd/.*": ["daemon/listen.c", "daemon/service.c", "encoder/main.c", "hal/main.c"],
     r"zlib\.h": ["proto/video.c"],
