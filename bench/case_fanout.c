@@ -29,8 +29,7 @@
 #define STALLED_CLIENTS 200
 
 #define SLOW_BYTES_PER_S 1000000
-#define SLOW_SETTLE_MS 3000
-#define SLOW_SETTLE_BRIEF_MS 3000
+#define SLOW_SETTLE_MS 3000 /* the same when it is brief: Node's queue grows with time */
 #define SLOW_MS 3000
 #define SLOW_BRIEF_MS 1000
 
@@ -294,18 +293,17 @@ static const struct contender slow_servers[] = {{FANOUT_SIMCASTD, SLOW}, {FANOUT
 /* All at once: they need next to nothing, and each has had its reader for as long. */
 static int run_slow(const struct bench_round *round, struct fanout_rig *rigs)
 {
-    int settle_ms = round->brief ? SLOW_SETTLE_BRIEF_MS : SLOW_SETTLE_MS;
     int count_ms = round->brief ? SLOW_BRIEF_MS : SLOW_MS;
 
     for (unsigned i = 0; i < SLOW_SERVERS; i++) {
-        int error =
-            rigs[i].load.tally
-                ? fanout_feed_order(&rigs[i].feed, FPS * (unsigned)(settle_ms + count_ms) / 1000)
-                : 0;
+        int error = rigs[i].load.tally
+                        ? fanout_feed_order(&rigs[i].feed,
+                                            FPS * (unsigned)(SLOW_SETTLE_MS + count_ms) / 1000)
+                        : 0;
         if (error < 0)
             return error;
     }
-    poll(NULL, 0, settle_ms);
+    poll(NULL, 0, SLOW_SETTLE_MS);
     for (unsigned i = 0; i < SLOW_SERVERS; i++) {
         if (rigs[i].load.tally)
             atomic_store_explicit(&rigs[i].load.tally->counting, true, memory_order_release);

@@ -232,6 +232,7 @@ int ioctl(int fd, unsigned long request, ...)
     return fd == device.fd ? answer(request, argument) : real_ioctl(fd, request, argument);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the C library's parameters */
 void *mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset)
 {
     void *(*real_mmap)(void *, size_t, int, int, int, off_t);
