@@ -14,45 +14,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "cli/values.h"
 #include "proto/command.h"
-#include "shm/ring.h"
 
 #define LOOK_MS 10 /* a bus has no descriptor that tells of its state; we wait for it only here */
 #define SEND_TIMEOUT_NS NS_PER_S
-#define TIMEOUT_S_MAX 86400
-
-static bool read_ipc_dir(void *into, const char *value)
-{
-    ((struct bus_link_options *)into)->ipc_dir = value;
-    return *value != '\0';
-}
-
-static bool read_bus(void *into, const char *value)
-{
-    ((struct bus_link_options *)into)->url = value;
-    return *value != '\0';
-}
-
-static bool read_timeout(void *into, const char *value)
-{
-    return option_whole(value, 0, TIMEOUT_S_MAX, &((struct bus_link_options *)into)->timeout_s);
-}
-
-const struct option_row bus_link_rows[BUS_LINK_ROWS] = {
-    {"bus", "SIMCAST_BUS_URL", "SDR_NATS_URL", "URL", read_bus,
-     "nats://host:4222 or ipc:///directory",
-     "nats://host:4222, several with commas, or ipc:///directory\n(default: ipc://<ipc-dir>)"},
-    {"ipc-dir", "SIMCAST_IPC_DIR", NULL, "DIR", read_ipc_dir, "a directory",
-     "where the local bus is (default " RING_DIR_DEFAULT ")"},
-    {"timeout", NULL, NULL, "N", read_timeout, "a whole number of seconds, 0: wait for ever",
-     "seconds to wait for the bus (default 5; 0: for ever)"},
-};
-
-struct bus_link_options bus_link_defaults(void)
-{
-    return (struct bus_link_options){.ipc_dir = value_ipc_dir(), .timeout_s = 5};
-}
 
 static int open_signals(void)
 {
@@ -85,7 +50,7 @@ static int wait_connected(struct bus_link *link, uint32_t timeout_s)
     return 0;
 }
 
-int bus_link_open(const struct bus_link_options *options, const char *const *patterns,
+int bus_link_open(const struct bus_options *options, const char *const *patterns,
                   struct bus_link *ret_link)
 {
     struct bus_link link = {.signal_fd = open_signals()};

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cli/bus_command.h"
 #include "cli/bus_link.h"
+#include "cli/bus_options.h"
 
 static const char before[] =
     "Usage: simcast bus pub SUBJECT PAYLOAD [OPTION]...\n"
@@ -22,7 +23,7 @@ static const char after[] =
     "Exit status: 0 sent, 78 a wrong option or subject, 1 anything else.\n";
 
 struct pub {
-    struct bus_link_options link;
+    struct bus_options bus;
     const char *subject;
     const char *payload;
 };
@@ -65,7 +66,7 @@ static int publish(const struct pub *pub)
     int code = read_payload(pub, &message);
 
     if (code == 0)
-        code = bus_link_open(&pub->link, NULL, &link);
+        code = bus_link_open(&pub->bus, NULL, &link);
     if (code != 0)
         return code;
     int error = bus_link_publish(&link, &message);
@@ -84,18 +85,16 @@ static int publish(const struct pub *pub)
 
 int bus_pub_main(int argc, char **argv)
 {
-    struct pub pub = {.link = bus_link_defaults()};
-    const struct option_group groups[] = {{.into = &pub}, BUS_LINK_GROUPS(&pub.link)};
-    const struct option_program program = {
+    struct pub pub = {.bus = bus_options_defaults()};
+    const struct bus_action action = {
         .name = "simcast bus pub",
-        .version = SIMCAST_VERSION,
         .before = before,
         .after = after,
+        .own = {.into = &pub},
         .operand = take_operand,
-        .groups = groups,
-        .group_count = sizeof(groups) / sizeof(groups[0]),
+        .options = &pub.bus,
     };
-    enum option_result result = option_read(&program, argc, argv);
+    enum option_result result = bus_options_read(&action, argc, argv);
 
     if (result != OPTION_GO)
         return result == OPTION_DONE ? 0 : EX_CONFIG;

@@ -16,6 +16,7 @@
 #include "bus/jetstream.h"
 #include "cli/bus_command.h"
 #include "cli/bus_link.h"
+#include "cli/bus_options.h"
 #include "cli/recording.h"
 #include "proto/command.h"
 
@@ -39,7 +40,7 @@ static const char after[] =
     "Exit status: 0 replayed, 78 a wrong option or recording, 1 anything else.\n";
 
 struct replay {
-    struct bus_link_options link;
+    struct bus_options bus;
     const char *path;
     const char *only; /* NULL: all */
     double speed;
@@ -147,7 +148,7 @@ static int open_source(const struct replay *replay, struct source *source)
                  error == -EPROTO ? "it is no recording of simcast bus sub --record"
                                   : strerrordesc_np(-error));
     } else {
-        error = jetstream_open(replay->link.url ? replay->link.url : "", &source->jetstream,
+        error = jetstream_open(replay->bus.url ? replay->bus.url : "", &source->jetstream,
                                source->reason);
         if (error == 0)
             error = jetstream_read_begin(source->jetstream, stream, replay->since_s * NS_PER_S,
@@ -218,7 +219,7 @@ static int run(struct replay *replay)
     int code = open_source(replay, &source);
 
     if (code == 0)
-        code = bus_link_open(&replay->link, NULL, &link);
+        code = bus_link_open(&replay->bus, NULL, &link);
     if (code == 0) {
         code = publish_all(replay, &source, &link);
         bus_link_close(&link);
@@ -237,19 +238,16 @@ static int run(struct replay *replay)
 
 int bus_replay_main(int argc, char **argv)
 {
-    struct replay replay = {.link = bus_link_defaults(), .speed = 1};
-    const struct option_group groups[] = {{rows, sizeof(rows) / sizeof(rows[0]), &replay},
-                                          BUS_LINK_GROUPS(&replay.link)};
-    const struct option_program program = {
+    struct replay replay = {.bus = bus_options_defaults(), .speed = 1};
+    const struct bus_action action = {
         .name = "simcast bus replay",
-        .version = SIMCAST_VERSION,
         .before = before,
         .after = after,
+        .own = {rows, sizeof(rows) / sizeof(rows[0]), &replay},
         .operand = take_operand,
-        .groups = groups,
-        .group_count = sizeof(groups) / sizeof(groups[0]),
+        .options = &replay.bus,
     };
-    enum option_result result = option_read(&program, argc, argv);
+    enum option_result result = bus_options_read(&action, argc, argv);
 
     if (result != OPTION_GO)
         return result == OPTION_DONE ? 0 : EX_CONFIG;

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "bus/jetstream.h"
 #include "cli/bus_command.h"
-#include "cli/bus_link.h"
+#include "cli/bus_options.h"
 
 #define GIGABYTE INT64_C(1000000000)
 #define LIVE_BYTES INT64_C(32000000) /* in memory: what the disk has yet to take */
@@ -55,7 +55,7 @@ static const struct plan {
 #define PLAN_COUNT (sizeof(plans) / sizeof(plans[0]))
 
 struct setup {
-    struct bus_link_options link;
+    struct bus_options bus;
     bool wanted[PURPOSE_RECORD + 1];
     bool forget;
     int64_t bytes_max; /* 0: as planned */
@@ -168,7 +168,7 @@ static int run(const struct setup *setup)
     bool any = setup->wanted[PURPOSE_STACK] || setup->wanted[PURPOSE_RECORD];
     struct jetstream *jetstream = NULL;
     char reason[JETSTREAM_REASON_BYTES] = "no memory";
-    int error = jetstream_open(setup->link.url ? setup->link.url : "", &jetstream, reason);
+    int error = jetstream_open(setup->bus.url ? setup->bus.url : "", &jetstream, reason);
     int code = 0;
 
     if (error < 0)
@@ -188,18 +188,15 @@ static int run(const struct setup *setup)
 
 int bus_setup_main(int argc, char **argv)
 {
-    struct setup setup = {.link = bus_link_defaults()};
-    const struct option_group groups[] = {{rows, sizeof(rows) / sizeof(rows[0]), &setup},
-                                          BUS_LINK_GROUPS(&setup.link)};
-    const struct option_program program = {
+    struct setup setup = {.bus = bus_options_defaults()};
+    const struct bus_action action = {
         .name = "simcast bus setup",
-        .version = SIMCAST_VERSION,
         .before = before,
         .after = after,
-        .groups = groups,
-        .group_count = sizeof(groups) / sizeof(groups[0]),
+        .own = {rows, sizeof(rows) / sizeof(rows[0]), &setup},
+        .options = &setup.bus,
     };
-    enum option_result result = option_read(&program, argc, argv);
+    enum option_result result = bus_options_read(&action, argc, argv);
 
     if (result != OPTION_GO)
         return result == OPTION_DONE ? 0 : EX_CONFIG;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "cli/bus_command.h"
 #include "cli/bus_link.h"
+#include "cli/bus_options.h"
 #include "cli/bus_table.h"
 
 #define SECONDS_MAX 86400
@@ -27,23 +28,12 @@ static const char after[] = "\n"
                             "Exit status: 0, 78 a wrong option, 1 anything else.\n";
 
 struct show {
-    struct bus_link_options link;
-    const char *patterns[BUS_SUBSCRIPTIONS_MAX + 1];
-    unsigned pattern_count;
+    struct bus_options bus;
+    struct bus_patterns patterns;
     uint32_t seconds; /* 0: until a signal */
     bool json;
     struct bus_table table;
 };
-
-static bool take_operand(void *into, const char *word)
-{
-    struct show *show = into;
-
-    if (show->pattern_count == BUS_SUBSCRIPTIONS_MAX)
-        return false;
-    show->patterns[show->pattern_count++] = word;
-    return true;
-}
 
 static bool read_seconds(void *into, const char *value)
 {
@@ -116,31 +106,24 @@ static int listen_and_show(struct show *show, struct bus_link *link, bool live)
 
 int bus_show_main(int argc, char **argv)
 {
-    struct show show = {.link = bus_link_defaults()};
-    const struct option_group groups[] = {{rows, sizeof(rows) / sizeof(rows[0]), &show},
-                                          BUS_LINK_GROUPS(&show.link)};
-    const struct option_program program = {
+    struct show show = {.bus = bus_options_defaults()};
+    const struct bus_action action = {
         .name = "simcast bus show",
-        .version = SIMCAST_VERSION,
         .before = before,
         .after = after,
-        .operand = take_operand,
-        .groups = groups,
-        .group_count = sizeof(groups) / sizeof(groups[0]),
+        .own = {rows, sizeof(rows) / sizeof(rows[0]), &show},
+        .patterns = &show.patterns,
+        .options = &show.bus,
     };
     struct bus_link link;
-    enum option_result result = option_read(&program, argc, argv);
+    enum option_result result = bus_options_read(&action, argc, argv);
 
     if (result != OPTION_GO)
         return result == OPTION_DONE ? 0 : EX_CONFIG;
-    if (show.pattern_count == 0) {
-        take_operand(&show, "telemetry.>");
-        take_operand(&show, "command.>");
-    }
     bool live = isatty(STDOUT_FILENO) && !show.json;
     if (!live && show.seconds == 0)
         show.seconds = SECONDS_UNATTENDED;
-    int code = bus_link_open(&show.link, show.patterns, &link);
+    int code = bus_link_open(&show.bus, show.patterns.words, &link);
     if (code != 0)
         return code;
     code = listen_and_show(&show, &link, live);

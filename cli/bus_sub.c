@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cli/bus_command.h"
 #include "cli/bus_link.h"
+#include "cli/bus_options.h"
 #include "cli/recording.h"
 
 #define SECONDS_MAX 31536000
@@ -28,9 +29,8 @@ static const char after[] =
     "Exit status: 0, also when nothing came; 78 a wrong option, 1 anything else.\n";
 
 struct sub {
-    struct bus_link_options link;
-    const char *patterns[BUS_SUBSCRIPTIONS_MAX + 1];
-    unsigned pattern_count;
+    struct bus_options bus;
+    struct bus_patterns patterns;
     uint32_t seconds; /* 0: until a signal */
     uint32_t count;   /* 0: no limit */
     const char *path; /* of the recording; NULL: none */
@@ -38,16 +38,6 @@ struct sub {
     FILE *file;
     int64_t first_ns; /* 0: nothing came yet */
 };
-
-static bool take_operand(void *into, const char *word)
-{
-    struct sub *sub = into;
-
-    if (sub->pattern_count == BUS_SUBSCRIPTIONS_MAX)
-        return false;
-    sub->patterns[sub->pattern_count++] = word;
-    return true;
-}
 
 static bool read_seconds(void *into, const char *value)
 {
@@ -149,7 +139,7 @@ static int run(struct sub *sub)
             return 1;
         }
     }
-    int code = bus_link_open(&sub->link, sub->patterns, &link);
+    int code = bus_link_open(&sub->bus, sub->patterns.words, &link);
     if (code == 0) {
         code = receive(sub, &link);
         bus_link_close(&link);
@@ -163,25 +153,18 @@ static int run(struct sub *sub)
 
 int bus_sub_main(int argc, char **argv)
 {
-    struct sub sub = {.link = bus_link_defaults()};
-    const struct option_group groups[] = {{rows, sizeof(rows) / sizeof(rows[0]), &sub},
-                                          BUS_LINK_GROUPS(&sub.link)};
-    const struct option_program program = {
+    struct sub sub = {.bus = bus_options_defaults()};
+    const struct bus_action action = {
         .name = "simcast bus sub",
-        .version = SIMCAST_VERSION,
         .before = before,
         .after = after,
-        .operand = take_operand,
-        .groups = groups,
-        .group_count = sizeof(groups) / sizeof(groups[0]),
+        .own = {rows, sizeof(rows) / sizeof(rows[0]), &sub},
+        .patterns = &sub.patterns,
+        .options = &sub.bus,
     };
-    enum option_result result = option_read(&program, argc, argv);
+    enum option_result result = bus_options_read(&action, argc, argv);
 
     if (result != OPTION_GO)
         return result == OPTION_DONE ? 0 : EX_CONFIG;
-    if (sub.pattern_count == 0) {
-        take_operand(&sub, "telemetry.>");
-        take_operand(&sub, "command.>");
-    }
     return run(&sub);
 }
