@@ -25,7 +25,7 @@
 #define FAST_FPS 60
 #define FAST_PICTURE_BYTES 17000
 #define FAST_PICTURES 180
-#define FAST_PICTURES_BRIEF 48
+#define FAST_PICTURES_BRIEF 36
 #define STALLED_CLIENTS 200
 
 #define SLOW_BYTES_PER_S 1000000
@@ -35,12 +35,12 @@
 
 #define WAKE_PICTURE_BYTES 1000
 #define WAKE_PICTURES 90
-#define WAKE_PICTURES_BRIEF 25
+#define WAKE_PICTURES_BRIEF 20
 
 #define TURNS 9
 #define TURNS_BRIEF 4
 #define TURN_PICTURES 8
-#define TURN_PICTURES_BRIEF 5
+#define TURN_PICTURES_BRIEF 5 /* of the contest that has most servers */
 
 #define RIGS_MAX 4
 
@@ -95,6 +95,7 @@ struct contest {
     const struct contender *contenders; /* ends with figure 0 */
     unsigned clients;
     size_t picture_bytes;
+    unsigned brief_pictures; /* in a turn, when it is brief */
 };
 
 struct contest_run {
@@ -133,7 +134,7 @@ static int take_turns(const struct bench_round *round, const struct contest *con
                       struct contest_run *run)
 {
     unsigned turns = round->brief ? TURNS_BRIEF : TURNS;
-    unsigned pictures = round->brief ? TURN_PICTURES_BRIEF : TURN_PICTURES;
+    unsigned pictures = round->brief ? contest->brief_pictures : TURN_PICTURES;
 
     for (unsigned turn = 0; turn < turns; turn++) {
         for (unsigned i = 0; contest->contenders[i].figure; i++) {
@@ -177,7 +178,7 @@ static int measure_200(struct bench_round *round)
                                                   {FANOUT_NODE, NODE_200},
                                                   {FANOUT_USTREAMER, USTREAMER_200},
                                                   {0}};
-    const struct contest contest = {contenders, CLIENTS, PICTURE_BYTES};
+    const struct contest contest = {contenders, CLIENTS, PICTURE_BYTES, TURN_PICTURES_BRIEF};
     struct contest_run run = {0};
     int error = compete(round, &contest, &run);
 
@@ -190,7 +191,7 @@ static int measure_10(struct bench_round *round)
 {
     static const struct contender contenders[] = {
         {FANOUT_SIMCASTD, SIMCASTD_10}, {FANOUT_NODE, NODE_10}, {0}};
-    const struct contest contest = {contenders, FEW_CLIENTS, PICTURE_BYTES};
+    const struct contest contest = {contenders, FEW_CLIENTS, PICTURE_BYTES, TURN_PICTURES_BRIEF};
     struct contest_run run = {0};
 
     return compete(round, &contest, &run);
@@ -200,7 +201,7 @@ static int measure_1000(struct bench_round *round)
 {
     static const struct contender contenders[] = {
         {FANOUT_SIMCASTD, SIMCASTD_1000}, {FANOUT_SEND_LOOP, SEND_LOOP_1000}, {0}};
-    const struct contest contest = {contenders, MANY_CLIENTS, MANY_PICTURE_BYTES};
+    const struct contest contest = {contenders, MANY_CLIENTS, MANY_PICTURE_BYTES, TURN_PICTURES};
     struct contest_run run = {0};
 
     return compete(round, &contest, &run);
