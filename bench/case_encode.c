@@ -11,6 +11,7 @@
 #include "bench/cases.h"
 #include "bench/encode_probes.h"
 #include "bench/program.h"
+#include "encoder/codec.h"
 
 #define FPS 60
 #define PICTURES 240
@@ -34,6 +35,8 @@ enum figure {
     PYAV,
     COPIED_JPEG,
     COPIED_NVENC,
+    NVENC,
+    NVJPEG,
     IDLE,
     FIRST_PACKET,
     FIGURE_COUNT,
@@ -55,6 +58,8 @@ static const char *const figures[FIGURE_COUNT] = {
     [PYAV] = "PyAV, array to bytes, 720p at 60 Hz",
     [COPIED_JPEG] = "raw bytes copied for a JPEG",
     [COPIED_NVENC] = "raw bytes copied for NVENC",
+    [NVENC] = "H.264 720p by NVENC, from RGBA in ordinary memory",
+    [NVJPEG] = "JPEG 1080p by nvJPEG, from RGBA in ordinary memory",
     [IDLE] = "simcast-encoder while nobody watches",
     [FIRST_PACKET] = "first viewer to first packet",
 };
@@ -231,6 +236,27 @@ static int measure_copies(struct bench_round *round)
     return error;
 }
 
+/* Without a GPU there is nothing to compare with: times alone. */
+static int measure_gpu(struct bench_round *round)
+{
+    static const struct {
+        enum figure figure;
+        int (*encode)(bool brief, double *ret_ns);
+    } kinds[] = {{NVENC, encode_nvenc}, {NVJPEG, encode_nvjpeg}};
+
+    for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        double found_ns;
+        int error = kinds[i].encode(round->brief, &found_ns);
+        if (error == -ENODEV)
+            bench_skip(round, kinds[i].figure, "no such GPU here: %s", codec_complaint());
+        else if (error < 0)
+            return error;
+        else
+            bench_number(round, kinds[i].figure, found_ns);
+    }
+    return 0;
+}
+
 static int measure_idle(struct bench_round *round)
 {
     double core_percent;
@@ -255,6 +281,7 @@ static const struct bench_probe probes[] = {
     {"ffmpeg", measure_ffmpeg, {FFMPEG, FFMPEG_CPU}},
     {"PyAV", measure_pyav, {PYAV}},
     {"copies", measure_copies, {COPIED_JPEG, COPIED_NVENC}},
+    {"on a GPU", measure_gpu, {NVENC, NVJPEG}},
     {"nobody watches", measure_idle, {IDLE}},
     {"first packet", measure_first_packet, {FIRST_PACKET}},
 };
@@ -282,6 +309,8 @@ static const struct bench_metric metrics[] = {
     /* The target is 0; any copied byte misses one below 1. */
     {.name = "raw_bytes_copied_jpeg", .unit = "bytes", .figure = COPIED_JPEG, .target = 0.5},
     {.name = "raw_bytes_copied_nvenc_fake", .unit = "bytes", .figure = COPIED_NVENC, .target = 0.5},
+    {.name = "nvenc_720p_ms", .unit = "ms", .figure = NVENC, .scale = NS_TO_MS},
+    {.name = "nvjpeg_1080p_ms", .unit = "ms", .figure = NVJPEG, .scale = NS_TO_MS},
     {.name = "idle_core_percent", .unit = "%", .figure = IDLE, .target = 1},
     {.name = "first_packet_ms",
      .unit = "ms",

@@ -160,6 +160,73 @@ int encode_jpeg_stripes(bool brief, double *ret_two_ns, double *ret_one_ns)
     return error;
 }
 
+/* ---- on a GPU ------------------------------------------------------------------------------ */
+
+struct gpu_codec {
+    const struct codec_backend *backend;
+    struct codec *codec;
+};
+
+static int gpu_once(const struct contender *contender, const struct picture *picture)
+{
+    const struct gpu_codec *gpu = contender->handle;
+    struct codec_packet packet = {
+        .bytes = contender->into,
+        .bytes_max = (size_t)picture->width * picture->height * PACKET_BYTES_PER_PIXEL,
+    };
+    int error = gpu->backend->load(gpu->codec, picture);
+
+    return error < 0 ? error : gpu->backend->encode(gpu->codec, false, &packet);
+}
+
+static int encode_on_gpu(const struct codec_backend *backend, const struct scene *scene,
+                         unsigned turns, double *ret_ns)
+{
+    static struct contender contender;
+    struct picture like = picture_of(scene, PIXEL_RGBA, 0);
+    struct gpu_codec gpu = {.backend = backend};
+    struct codec_config config = {
+        .settings = {.codec = backend->codec,
+                     .jpeg_quality = ENCODE_JPEG_QUALITY,
+                     .bitrate_bps = 4000000,
+                     .preset = "p1",
+                     .fps = 60,
+                     .width = scene->width,
+                     .height = scene->height},
+        .packet_bytes_max = scene->picture_pixels * PACKET_BYTES_PER_PIXEL,
+        .like = &like,
+    };
+    int error = backend->open(&config, &gpu.codec);
+
+    if (error < 0)
+        return error;
+    contender = (struct contender){gpu_once, &gpu, PIXEL_RGBA, NULL, {0}};
+    contender.into = malloc(config.packet_bytes_max);
+    error = contender.into ? run_contest(scene, &contender, 1, turns) : -ENOMEM;
+    backend->close(gpu.codec);
+    free(contender.into);
+    *ret_ns = statistics_median(contender.times_ns, turns);
+    return error;
+}
+
+int encode_nvenc(bool brief, double *ret_ns)
+{
+    const struct scene *scene;
+    int error = scene_720p(&scene);
+
+    return error < 0 ? error
+                     : encode_on_gpu(&codec_nvenc, scene, brief ? TURNS_BRIEF : TURNS, ret_ns);
+}
+
+int encode_nvjpeg(bool brief, double *ret_ns)
+{
+    const struct scene *scene;
+    int error = scene_1080p(&scene);
+
+    return error < 0 ? error
+                     : encode_on_gpu(&codec_nvjpeg, scene, brief ? TURNS_BRIEF : TURNS, ret_ns);
+}
+
 /* ---- conversion ---------------------------------------------------------------------------- */
 
 static int convert_once(const struct contender *contender, const struct picture *picture)

@@ -34,6 +34,13 @@ int encode_jpeg_stripes(bool brief, double *ret_two_ns, double *ret_one_ns);
 /* Bottom-up RGB24 to I420, 720p. */
 int encode_convert(bool brief, double *ret_ours_ns, double *ret_swscale_ns);
 
+/*
+ * RGBA from ordinary memory to a packet on a GPU, copy included: H.264 by NVENC at 720p, JPEG by
+ * nvJPEG at 1080p. Errors: -ENODEV this machine has none, codec_complaint() says why.
+ */
+int encode_nvenc(bool brief, double *ret_ns);
+int encode_nvjpeg(bool brief, double *ret_ns);
+
 /* simcast-encoder --codec h264 at stream->fps: frame published to packet published. */
 int encode_program_h264(const char *dir, const struct scene *scene,
                         struct yardstick_stream *stream);

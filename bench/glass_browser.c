@@ -11,7 +11,8 @@
 
 #include "bench/program.h"
 
-#define NODE "/usr/bin/node"
+#define NODE "node"
+#define PATH_BYTES 4096
 #define CHROMIUM "/usr/bin/chromium"
 #define SCRIPT BENCH_SOURCE_DIR "/node/watch.mjs"
 #define PLAYWRIGHT BENCH_SOURCE_DIR "/node/node_modules/playwright-core/package.json"
@@ -20,9 +21,11 @@
 
 const char *glass_browser_missing(void)
 {
+    char node[PATH_BYTES];
+
     if (access(CHROMIUM, X_OK) < 0)
         return "Chromium is missing; install the package chromium";
-    if (access(NODE, X_OK) < 0)
+    if (!program_find(NODE, node, sizeof(node)))
         return "node is missing; install the packages nodejs and npm";
     if (access(PLAYWRIGHT, R_OK) < 0)
         return "npm's playwright-core is missing; run: npm ci --prefix bench/node";
@@ -31,8 +34,9 @@ const char *glass_browser_missing(void)
 
 int glass_browser_open(struct glass_browser *browser, uint16_t port)
 {
+    char node[PATH_BYTES];
     char url[URL_BYTES];
-    const char *const argv[] = {NODE, SCRIPT, url, NULL};
+    const char *const argv[] = {node, SCRIPT, url, NULL};
     int stay[2];
     int lines[2];
 
@@ -47,6 +51,7 @@ int glass_browser_open(struct glass_browser *browser, uint16_t port)
     }
     browser->stay = stay[1];
     browser->lines = lines[0];
+    program_find(NODE, node, sizeof(node)); /* without it the program ends at once */
     snprintf(url, sizeof(url), "http://localhost:%u/", (unsigned)port);
     int error = program_start(&browser->program, argv, (struct program_pipes){stay[0], lines[1]});
     close(stay[0]);

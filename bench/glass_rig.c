@@ -88,8 +88,8 @@ static int start_encoder(struct glass_rig *rig, const struct glass_setup *setup)
 {
     char path[PATH_BYTES];
     const char *const argv[] = {
-        path,      "--ipc-dir",  setup->dir,    "--stream", GLASS_STREAM,
-        "--codec", setup->codec, "--log-level", "error",    NULL,
+        path,         "--ipc-dir",       setup->dir, "--stream",    GLASS_STREAM, "--codec",
+        setup->codec, "--codec-backend", "x264",     "--log-level", "error",      NULL,
     };
 
     program_path("encoder/simcast-encoder", path, sizeof(path));

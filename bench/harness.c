@@ -31,6 +31,7 @@
 /* A round and how quiet it was. */
 struct attempt {
     double others_percent;
+    int64_t took_ns;
     struct bench_reading *readings;
 };
 
@@ -127,9 +128,11 @@ static int measure_attempt(struct run *run, const char *title, bool warming_up)
         .dir = run->dir,
         .readings = attempt->readings,
     };
+    int64_t began_ns = clock_now_ns();
     machine_load_now(&before);
     int error = measure_round(run, &round, title);
     attempt->others_percent = machine_load_others_percent(&before);
+    attempt->took_ns = clock_now_ns() - began_ns;
     run->attempt_count++;
     return error;
 }
@@ -158,12 +161,16 @@ static unsigned quiet_attempts(const struct run *run)
     return quiet;
 }
 
-/* Whether another round fits into --quick, judged by those that there were. */
+/* Whether another round fits into --quick, judged by the longest so far. */
 static bool has_time(const struct run *run, int64_t began_ns)
 {
     int64_t elapsed_ns = clock_now_ns() - began_ns;
-    int64_t round_ns = elapsed_ns / (run->attempt_count + 1); /* warming up was one, too */
+    int64_t round_ns = 0;
 
+    for (unsigned i = 0; i < run->attempt_count; i++) {
+        if (run->attempts[i].took_ns > round_ns)
+            round_ns = run->attempts[i].took_ns;
+    }
     return !run->options->quick || run->attempt_count == 0 || elapsed_ns + round_ns < QUICK_NS;
 }
 

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +35,20 @@ int program_start(struct peer *peer, const char *const argv[], struct program_pi
     struct launch launch = {argv, pipes};
 
     return peer_start(peer, become, &launch);
+}
+
+bool program_find(const char *name, char *ret_path, size_t path_bytes)
+{
+    const char *dirs = getenv("PATH");
+
+    for (const char *dir = dirs ? dirs : ""; *dir;) {
+        size_t length = strcspn(dir, ":");
+        int used = snprintf(ret_path, path_bytes, "%.*s/%s", (int)length, dir, name);
+        if (dir[0] == '/' && used > 0 && (size_t)used < path_bytes && access(ret_path, X_OK) == 0)
+            return true;
+        dir += length + (dir[length] == ':');
+    }
+    return false;
 }
 
 int64_t program_cpu_ns(const struct peer *peer)

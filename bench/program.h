@@ -7,6 +7,7 @@
 #ifndef SIMCAST_BENCH_PROGRAM_H
 #define SIMCAST_BENCH_PROGRAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,9 @@ struct program_pipes {
  * that cannot be executed ends with exit code 127.
  */
 int program_start(struct peer *peer, const char *const argv[], struct program_pipes pipes);
+
+/* Finds a program as a shell does. Returns whether it is there; ret_path is its absolute path. */
+bool program_find(const char *name, char *ret_path, size_t path_bytes);
 
 /* Processor time that all threads of a running program used so far; 0: it is gone. */
 int64_t program_cpu_ns(const struct peer *peer);

@@ -48,9 +48,22 @@ static int start_encoder(struct studio *studio)
     char names[SCALE_STREAMS_MAX * NAME_BYTES] = "";
     size_t used = 0;
     const char *const argv[] = {
-        path,        "--ipc-dir",         studio->work->dir, "--stream",  names,
-        "--codec",   studio->work->codec, "--rendition",     "jpeg=none", "--rendition",
-        "h264=none", "--log-level",       "error",           NULL,
+        path,
+        "--ipc-dir",
+        studio->work->dir,
+        "--stream",
+        names,
+        "--codec",
+        studio->work->codec,
+        "--rendition",
+        "jpeg=none",
+        "--rendition",
+        "h264=none",
+        "--codec-backend",
+        "x264",
+        "--log-level",
+        "error",
+        NULL,
     };
 
     for (unsigned i = 0; i < studio->work->streams; i++)

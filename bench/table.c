@@ -61,11 +61,11 @@ static void write_result(const struct record_result *result, FILE *stream)
     char cell[CELL_BYTES];
 
     if (result->skipped[0]) {
-        fprintf(stream, "%-30s %s: %s\n", result->metric, result->failed ? "FAILED" : "skipped",
+        fprintf(stream, "%-38s %s: %s\n", result->metric, result->failed ? "FAILED" : "skipped",
                 result->skipped);
         return;
     }
-    fprintf(stream, "%-30s %8s %-5s", result->metric, number(result->value, cell), result->unit);
+    fprintf(stream, "%-38s %8s %-5s", result->metric, number(result->value, cell), result->unit);
     write_target(result, stream);
     write_percentiles(&result->percentiles, stream);
     if (result->yardstick[0])
@@ -76,7 +76,7 @@ static void write_result(const struct record_result *result, FILE *stream)
 void table_write(const struct record *record, FILE *stream)
 {
     write_head(record, stream);
-    fprintf(stream, "%-30s %14s %-16s %8s %8s %8s %8s\n", "metric", "median", "   target", "p90",
+    fprintf(stream, "%-38s %14s %-16s %8s %8s %8s %8s\n", "metric", "median", "   target", "p90",
             "p99", "p99.9", "max");
     for (size_t i = 0; i < record->result_count; i++)
         write_result(&record->results[i], stream);
@@ -108,7 +108,7 @@ static void write_comparison(const char *metric, const struct comparison *compar
     char before[CELL_BYTES];
     char after[CELL_BYTES];
 
-    fprintf(stream, "%-30s %8s -> %8s %-8s", metric, number(comparison->before, before),
+    fprintf(stream, "%-38s %8s -> %8s %-8s", metric, number(comparison->before, before),
             number(comparison->after, after), comparison->by_ratio ? "(ratio)" : "");
     if (comparison->verdict != COMPARE_IMPOSSIBLE)
         fprintf(stream, " %+6.0f%% (noise %.0f%%)", 100 * comparison->worse_by,
@@ -131,7 +131,7 @@ unsigned table_compare(const struct record *before, const struct record *after, 
         const struct record_result *result = &after->results[i];
         const struct record_result *old = compare_find(before, result->metric);
         if (!old) {
-            fprintf(stream, "%-30s is new\n", result->metric);
+            fprintf(stream, "%-38s is new\n", result->metric);
             continue;
         }
         struct comparison comparison = compare_results(old, result, disturbed);

@@ -8,7 +8,7 @@
 #include "bench/program.h"
 
 #define ENV "/usr/bin/env"
-#define NODE "/usr/bin/node"
+#define NODE "node"
 #define USTREAMER "/usr/bin/ustreamer"
 #define WS BENCH_SOURCE_DIR "/node/node_modules/ws/package.json"
 #define DEVICE "bench/libsimcast-bench-camera.so" /* mjpeg_device.c */
@@ -16,7 +16,9 @@
 
 const char *yardstick_node_missing(void)
 {
-    if (access(NODE, X_OK) < 0)
+    char node[PATH_BYTES];
+
+    if (!program_find(NODE, node, sizeof(node)))
         return "node is missing; install the packages nodejs and npm";
     if (access(WS, R_OK) < 0)
         return "npm's ws is missing; run: npm ci --prefix bench/node";
@@ -31,9 +33,11 @@ const char *yardstick_ustreamer_missing(void)
 
 int yardstick_node_start(struct peer *peer, int input, uint16_t port)
 {
+    char node[PATH_BYTES];
     char port_text[16];
-    const char *const argv[] = {NODE, BENCH_SOURCE_DIR "/node/relay.mjs", port_text, NULL};
+    const char *const argv[] = {node, BENCH_SOURCE_DIR "/node/relay.mjs", port_text, NULL};
 
+    program_find(NODE, node, sizeof(node)); /* without it the program ends at once */
     snprintf(port_text, sizeof(port_text), "%u", (unsigned)port);
     return program_start(peer, argv, (struct program_pipes){input, -1});
 }

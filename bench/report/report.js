@@ -192,6 +192,20 @@ const logAxis = (label) => ({
   values: (self, ticks) => ticks.map((tick) => (tick === null ? '' : String(Number(tick.toPrecision(3))))),
 });
 
+/** curves: at most as many as there are colours; [name, percentiles] each. */
+function percentilePlot(title, unit, curves) {
+  const xs = POINTS.map((_, at) => at);
+  const data = [xs, ...curves.map(([, percentiles]) => POINTS.map(([key]) => percentiles[key]))];
+  return plot(title, data, {
+    scales: { x: { time: false }, y: { distr: 3 } },
+    axes: [{ splits: () => xs, values: () => POINTS.map(([, label]) => label) }, logAxis(unit)],
+    series: [
+      {},
+      ...curves.map(([name], at) => ({ label: name, stroke: COLOURS[at], width: 2, points: { show: true } })),
+    ],
+  });
+}
+
 function percentilePlots() {
   const plots = [];
   for (const record of records) {
@@ -204,19 +218,10 @@ function percentilePlots() {
       units.get(result.unit).set(name, result.percentiles);
     }
     for (const [unit, curves] of units) {
-      const series = [...curves].slice(0, COLOURS.length);
-      const xs = POINTS.map((_, at) => at);
-      const data = [xs, ...series.map(([, percentiles]) => POINTS.map(([key]) => percentiles[key]))];
-      plots.push(
-        plot(`${record.case}, ${unit}`, data, {
-          scales: { x: { time: false }, y: { distr: 3 } },
-          axes: [{ splits: () => xs, values: () => POINTS.map(([, label]) => label) }, logAxis(unit)],
-          series: [
-            {},
-            ...series.map(([name], at) => ({ label: name, stroke: COLOURS[at], width: 2, points: { show: true } })),
-          ],
-        }),
-      );
+      const all = [...curves];
+      for (let first = 0; first < all.length; first += COLOURS.length) {
+        plots.push(percentilePlot(`${record.case}, ${unit}`, unit, all.slice(first, first + COLOURS.length)));
+      }
     }
   }
   addPlots('Percentiles', 'Of all samples of all counted rounds; the vertical scale is logarithmic.', plots);
