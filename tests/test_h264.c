@@ -13,16 +13,33 @@ static struct session session_open(uint32_t width, uint32_t height, size_t packe
     return session_open_with(&codec_x264, NULL, width, height, packet_bytes_max);
 }
 
-static void check_pictures(uint32_t fourcc, uint32_t width, uint32_t height, uint32_t flags)
+/* NAL units that hold a part of the picture. */
+static unsigned slice_count(const struct codec_packet *packet)
 {
-    struct session session = session_open(width, height, PACKET_BYTES);
+    unsigned count = 0;
+
+    for (size_t i = 0; i + 3 < packet->size_bytes; i++) {
+        const uint8_t *at = packet->bytes + i;
+        unsigned type = at[3] & 0x1f;
+        count += at[0] == 0 && at[1] == 0 && at[2] == 1 && (type == NAL_SLICE || type == NAL_IDR);
+    }
+    return count;
+}
+
+/* Pictures of the session's size; `slices`: how many each has, 0: as many as it likes. */
+static void check_session(struct session *session, uint32_t fourcc, uint32_t flags, unsigned slices)
+{
+    uint32_t width = session->settings.width;
+    uint32_t height = session->settings.height;
     int worst_patch = 0;
 
     for (unsigned phase = 0; phase < 12; phase++) {
         struct kit_frame kit = kit_frame_make(fourcc, width, height, flags, phase);
-        struct codec_packet packet = encode_ok(&session, &kit, phase == 0);
-        struct kit_image image = decode(&session, &packet);
+        struct codec_packet packet = encode_ok(session, &kit, phase == 0);
+        struct kit_image image = decode(session, &packet);
         double psnr = kit_psnr(&image, &kit.frame, phase);
+        if (slices > 0)
+            ck_assert_uint_eq(slice_count(&packet), slices);
         worst_patch = kit_patch_error(&image);
         ck_assert_uint_eq(image.width, width & ~1u);
         ck_assert_uint_eq(image.height, height & ~1u);
@@ -31,6 +48,13 @@ static void check_pictures(uint32_t fourcc, uint32_t width, uint32_t height, uin
         kit_frame_free(&kit);
     }
     ck_assert_msg(worst_patch <= 3, "a patch is off by %d", worst_patch);
+}
+
+static void check_pictures(uint32_t fourcc, uint32_t width, uint32_t height, uint32_t flags)
+{
+    struct session session = session_open(width, height, PACKET_BYTES);
+
+    check_session(&session, fourcc, flags, 0);
     session_close(&session);
 }
 
@@ -83,7 +107,14 @@ END_TEST
 
 START_TEST(pictures_in_several_slices_come_out_whole)
 {
-    check_pictures(PIXEL_RGB24, 1280, 720, 0);
+    struct session session = session_open(1280, 720, PACKET_BYTES);
+    struct codec_config config = {
+        .settings = session.settings, .packet_bytes_max = PACKET_BYTES, .h264_threads = 2};
+
+    codec_x264.close(session.codec);
+    ck_assert_int_eq(codec_x264.open(&config, &session.codec), 0);
+    check_session(&session, PIXEL_RGB24, 0, 2);
+    session_close(&session);
 }
 END_TEST
 
