@@ -18,7 +18,10 @@ struct refusals {
     bool named; /* set it to false to have the next one named again */
 };
 
-/* `ring`: whose frame or packet it would be; `reason`: a sentence fragment. */
+/*
+ * `ring`: whose frame or packet it would be; `frame`: NULL when it could not be read; `reason`: a
+ * sentence fragment.
+ */
 void refusals_add(struct refusals *refusals, const char *ring, const struct ring_frame *frame,
                   const char *reason);
 

@@ -192,8 +192,9 @@ static void follow_link(struct stage *stage)
 
 static void enter_epoch(struct stage *stage, uint64_t epoch)
 {
+    if (stage->epoch != 0) /* a lie before the first readable frame is of the same run */
+        stage->lies.named = false;
     stage->epoch = epoch;
-    stage->lies.named = false;
     for (unsigned i = 0; i < stage->rendition_count; i++)
         rendition_restart(stage->renditions[i]);
 }
@@ -280,7 +281,8 @@ bool stage_step(struct stage *stage)
     if (rc == 0)
         handle(stage, &view);
     else if (rc == -EPROTO)
-        stage->lies.count++;
+        refusals_add(&stage->lies, stage->name, NULL,
+                     "its header contradicts its slot: more bytes than fit, or another number");
     return rc == 0 || rc == -EPROTO;
 }
 
