@@ -232,7 +232,7 @@ static int measure_clients(struct bench_round *round)
         if (i == COUNT(client_counts) - 1)
             bench_number(round, CLIENT_MEMORY,
                          ((double)cost.memory_bytes - (double)memory_alone) /
-                             (crowd.clients - client_counts[0]));
+                             (double)(crowd.clients - client_counts[0]));
     }
     if (!round->warming_up)
         note_model(round, points, COUNT(points));
@@ -289,10 +289,10 @@ static int measure_streams(struct bench_round *round)
         if (i == 0)
             memory_alone = cost.memory_bytes;
     }
+    unsigned further = stream_counts[COUNT(stream_counts) - 1] - stream_counts[0];
     if (!round->warming_up)
         bench_number(round, STREAM_MEMORY,
-                     ((double)cost.memory_bytes - (double)memory_alone) /
-                         (stream_counts[COUNT(stream_counts) - 1] - stream_counts[0]));
+                     ((double)cost.memory_bytes - (double)memory_alone) / further);
     return 0;
 }
 

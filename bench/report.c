@@ -36,9 +36,9 @@ int report_open(const char *dir, struct report **ret_report)
     if (!join(report->results_path, dir, "results.json") ||
         !join(report->page_path, dir, "index.html"))
         error = -ENAMETOOLONG;
-    else if (mkdir(dir, 0777) < 0 && errno != EEXIST)
+    if (error == 0 && mkdir(dir, 0777) < 0 && errno != EEXIST)
         error = -errno;
-    else if (!(report->results = fopen(report->results_path, "we")))
+    if (error == 0 && !(report->results = fopen(report->results_path, "we")))
         error = -errno;
     if (error < 0) {
         free(report);

@@ -25,8 +25,14 @@ static void enter(void)
 
 static void leave(void)
 {
-    snprintf(path, sizeof(path), "rm -r %s", dir);
-    ck_assert_int_eq(system(path), 0);
+    static const char *const made[] = {"new/results.json", "new/index.html", "new",
+                                       "results.json",     "index.html",     ""};
+
+    for (unsigned i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", dir, made[i]);
+        remove(path); /* one that a test did not make is not there */
+    }
+    ck_assert_int_eq(access(dir, F_OK), -1);
 }
 
 static struct record record_of(const char *case_name, const char *skipped)
