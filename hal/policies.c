@@ -100,8 +100,8 @@ static int find(const char *name, struct loaded_policy *loaded)
     if (loaded->policy)
         return 0;
     if (!strchr(name, '/')) {
-        log_error("there is no policy '%s': give stand, trot, mlp:FILE or the path of a shared "
-                  "object, such as ./%s.so",
+        log_error("there is no policy '%s': give stand, trot, mlp:FILE, external or the path "
+                  "of a shared object, such as ./%s.so",
                   name, name);
         return -ENOENT;
     }
@@ -116,8 +116,12 @@ int policy_load(const char *name, struct loaded_policy *ret_policy)
     const char *colon = strchr(name, ':');
     int length = colon ? (int)(colon - name) : (int)strlen(name);
 
-    if ((size_t)length >= sizeof(path))
-        return -ENOENT;
+    if ((size_t)length >= sizeof(path)) {
+        log_error("the policy's name, which begins with '%.32s', has %d bytes: give one of at most "
+                  "%zu before its ':'",
+                  name, length, sizeof(path) - 1);
+        return -ENAMETOOLONG;
+    }
     snprintf(path, sizeof(path), "%.*s", length, name);
     int error = find(path, &loaded);
     if (error == 0)

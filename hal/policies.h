@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Finds and starts a policy: "stand", "trot", "mlp:FILE", "external", or the path of a shared
- * object, with
- * ":ARGUMENT" behind it if it takes one.
+ * object, with ":ARGUMENT" behind it if it takes one.
  *
  * Thread: load and unload on one thread.
  */
@@ -19,8 +18,9 @@ struct loaded_policy {
 };
 
 /*
- * Errors, logged as one sentence: -ENOENT no such policy or file; -EPROTONOSUPPORT another
- * version of the interface; -ERANGE other dimensions; what the policy's init said.
+ * Errors, logged as one sentence: -ENOENT no such policy or file; -ENAMETOOLONG a name or path of
+ * 1024 bytes or more; -EPROTONOSUPPORT another version of the interface; -ERANGE other dimensions;
+ * what the policy's init said.
  */
 int policy_load(const char *name, struct loaded_policy *ret_policy);
 

@@ -256,6 +256,11 @@ END_TEST
 
 START_TEST(what_is_no_policy_is_refused)
 {
+    char long_name[1025];
+
+    memset(long_name, 'x', sizeof(long_name) - 1);
+    long_name[sizeof(long_name) - 1] = '\0';
+    ck_assert_int_eq(policy_load(long_name, &loaded), -ENAMETOOLONG);
     ck_assert_int_eq(policy_load("waltz", &loaded), -ENOENT);
     ck_assert_int_eq(policy_load("", &loaded), -ENOENT);
     ck_assert_int_eq(policy_load("./waltz.so", &loaded), -ENOENT);
