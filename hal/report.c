@@ -76,7 +76,10 @@ static void put_counts(struct text *text, const struct stats_values *now)
 
 /* ---- for people ------------------------------------------------------------------------------ */
 
-/* What was recorded between two readings. The largest value is only known since the start. */
+/*
+ * What was recorded between two readings. Its max_ns is that since the start; percentile 100 is the
+ * interval's own, to the upper edge of its bucket.
+ */
 static void difference(const struct histogram *before, const struct histogram *now,
                        struct histogram *ret_histogram)
 {

@@ -2,13 +2,14 @@
 /*
  * The HAL's telemetry, twice once a second.
  *
- * `telemetry.hal.stats`, for people, about the time since the last one:
+ * `telemetry.hal.stats`, for people, about the second since the last one:
  *
  *   {"policy","mode","rate_hz","period_us":{"p50","p99","max"},"jitter_us":{...},
  *    "latency_us":{...},"reaction_us":{...},"step_us":{...},"periods","overruns","observations",
  *    "missed","dropped","actions","late","stale","refused","policy_errors","stands"}
  *
- * Times are microseconds, counts are since the start; percentiles of nothing are null.
+ * Times are microseconds. p50, p99 and max are of the values since the last one, null where there
+ * were none, and at most 3.2% too large (base/histogram.h). Counts are since the start.
  *
  * `telemetry.hal.loop`, for whoever collects, about all since the start:
  *

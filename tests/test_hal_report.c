@@ -61,6 +61,7 @@ START_TEST(people_are_told_of_the_last_second)
     char text[HAL_REPORT_BYTES];
 
     histogram_record(&now.step, 5 * NS_PER_US);
+    histogram_record(&now.step, 900 * NS_PER_US);
     histogram_record(&now.reaction, 70 * NS_PER_US);
     before = now;
     for (unsigned i = 0; i < 100; i++)
@@ -69,6 +70,7 @@ START_TEST(people_are_told_of_the_last_second)
     json_t *stats = parse(text, hal_report("trot", &before, &now, text));
     const json_t *step = json_object_get(stats, "step_us");
     ck_assert_double_eq_tol(json_real_value(json_object_get(step, "p50")), 50, 2);
+    ck_assert_double_eq_tol(json_real_value(json_object_get(step, "max")), 50, 2);
     ck_assert(json_is_null(json_object_get(json_object_get(stats, "reaction_us"), "p50")));
     ck_assert_int_eq(whole(stats, "rate_hz"), 100);
     json_decref(stats);
