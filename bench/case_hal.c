@@ -2,7 +2,7 @@
 /*
  * Case `hal`: the control loop at 1 kHz with the policy "stand", from the state
  * published to the action that answers it applied, against the same hops between bare ZeroMQ inproc
- * sockets at the same rate; its schedule; how soon it obeys an ESTOP; whether
+ * sockets at the same rate; its schedule; how soon it obeys a HOLD or an ESTOP; whether
  * pictures are copied on their way to the policy. The robot is played by the probe.
  */
 #include <errno.h>
@@ -38,12 +38,14 @@
 #define STOPS_BRIEF 6
 #define STOP_NS_MAX (500 * NS_PER_MS)
 
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
 enum figure {
     ROUNDTRIP = 1,
     BARE,
     JITTER,
     OVERRUNS,
-    ESTOP_PERIODS,
+    STOP_PERIODS,
     COPIED,
     FIGURE_COUNT,
 };
@@ -53,7 +55,7 @@ static const char *const figures[FIGURE_COUNT] = {
     [BARE] = "the same three hops over bare inproc sockets",
     [JITTER] = "how late a period begins",
     [OVERRUNS] = "periods skipped",
-    [ESTOP_PERIODS] = "periods that did not obey the gate's ESTOP",
+    [STOP_PERIODS] = "periods that did not obey the gate's HOLD or ESTOP",
     [COPIED] = "bytes of pictures copied",
 };
 
@@ -118,6 +120,8 @@ static void subtract(struct histogram *from, const struct histogram *what)
     from->sum_ns -= what->sum_ns;
     for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
         from->buckets[i] -= what->buckets[i];
+    /* The largest of what remains: to the upper edge of its bucket. */
+    from->max_ns = histogram_percentile_ns(from, 100);
 }
 
 static int measure_loop(struct bench_round *round)
@@ -314,6 +318,7 @@ static int open_stop_probe(struct bench_round *round, struct stop_probe *probe)
 
 static int measure_stops(struct bench_round *round)
 {
+    static const enum gate_mode sequence[] = {GATE_ARMED, GATE_HOLD, GATE_ARMED, GATE_ESTOP};
     struct stop_probe probe = {0};
     struct hal *hal;
     int worst = 0;
@@ -323,10 +328,11 @@ static int measure_stops(struct bench_round *round)
         return error;
     error = open_stop_probe(round, &probe);
     unsigned stops = round->brief ? STOPS_BRIEF : STOPS;
-    for (unsigned i = 0; error == 0 && i < 2 * stops; i++) {
-        int disobeying = count_disobeying(&probe, i % 2 == 0 ? GATE_ARMED : GATE_ESTOP);
+    for (unsigned i = 0; error == 0 && i < 2 * (stops + 1); i++) {
+        enum gate_mode mode = sequence[i % LENGTH(sequence)];
+        int disobeying = count_disobeying(&probe, mode);
         /* The first one waits until the loop has found the gate's ring. */
-        if (i % 2 == 1 && i > 1 && disobeying > worst)
+        if (mode != GATE_ARMED && i > 1 && disobeying > worst)
             worst = disobeying;
         error = disobeying < 0 ? disobeying : 0;
     }
@@ -334,7 +340,7 @@ static int measure_stops(struct bench_round *round)
     hal_destroy(hal);
     ring_producer_close(probe.gates);
     ring_producer_close(probe.states);
-    bench_number(round, ESTOP_PERIODS, worst);
+    bench_number(round, STOP_PERIODS, worst);
     return error;
 }
 
@@ -365,7 +371,7 @@ static int measure_copies(struct bench_round *round)
 static const struct bench_probe probes[] = {
     {"HAL at 1 kHz", measure_loop, {ROUNDTRIP, JITTER, OVERRUNS}},
     {"bare inproc ping-pong", measure_bare, {BARE}},
-    {"ESTOP", measure_stops, {ESTOP_PERIODS}},
+    {"HOLD and ESTOP", measure_stops, {STOP_PERIODS}},
     {"copies of pictures", measure_copies, {COPIED}},
 };
 
@@ -395,8 +401,9 @@ static const struct bench_metric metrics[] = {
      .percentile = 99,
      .scale = NS_TO_US},
     {.name = "overruns", .unit = "periods", .figure = OVERRUNS},
-    {.name = "image_bytes_copied", .unit = "bytes", .figure = COPIED},
-    {.name = "estop_to_hold_periods", .unit = "periods", .figure = ESTOP_PERIODS, .target = 1},
+    /* The target is 0; any copied byte misses one below 1. */
+    {.name = "image_bytes_copied", .unit = "bytes", .figure = COPIED, .target = 0.5},
+    {.name = "estop_to_hold_periods", .unit = "periods", .figure = STOP_PERIODS, .target = 1},
 };
 
 const struct bench_case case_hal = {
@@ -405,7 +412,7 @@ const struct bench_case case_hal = {
     .figures = figures,
     .figure_count = FIGURE_COUNT,
     .probes = probes,
-    .probe_count = sizeof(probes) / sizeof(probes[0]),
+    .probe_count = LENGTH(probes),
     .metrics = metrics,
-    .metric_count = sizeof(metrics) / sizeof(metrics[0]),
+    .metric_count = LENGTH(metrics),
 };
