@@ -2,7 +2,6 @@
 """simcastd as a child process, and a simulator's legacy frame slot to feed it."""
 import json
 import mmap
-import os
 import pathlib
 import random
 import shutil
@@ -17,6 +16,7 @@ import urllib.error
 import urllib.request
 import zlib
 
+from program_kit import clean_environment
 from ws import H264, JPEG, WebSocket
 
 
@@ -117,11 +117,9 @@ class Daemon:
         self.slot_path = self.directory / "frames"
         command = [str(program), "--ipc-dir", str(self.directory), "--legacy-path",
                    str(self.slot_path), "--listen", f"127.0.0.1:{port}", *map(str, arguments)]
-        inherited = {name: value for name, value in os.environ.items()
-                     if not name.startswith(("SIMCAST_", "SDR_"))}
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.PIPE, text=True,
-                                        env={**inherited, **(environment or {})})
+                                        env=clean_environment(**(environment or {})))
         self.lines = []
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()

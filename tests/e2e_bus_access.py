@@ -5,7 +5,6 @@
   tests/e2e_bus_access.py BUILDDIR [WORD]...
 """
 import json
-import os
 import pathlib
 import subprocess
 import tempfile
@@ -17,15 +16,11 @@ from daemon_cases import case, check, equal, run_cases, simcastd
 from daemon_kit import free_port, wait_until
 from nats import Nats, NatsServer
 from nkeys import Nkey, certificate, credentials
+from program_kit import clean_environment
 
 PORT = free_port()
 URL = f"nats://127.0.0.1:{PORT}"
 SECRET = "s3cret-of-the-test"
-
-
-def clean_environment():
-    return {name: value for name, value in os.environ.items()
-            if not name.startswith(("SIMCAST_", "SDR_", "CREDENTIALS_"))}
 
 
 def pub(url, *arguments, environment=None, timeout=10):
@@ -33,7 +28,7 @@ def pub(url, *arguments, environment=None, timeout=10):
     run = subprocess.run(
         [daemon_cases.build / "cli" / "simcast", "bus", "pub", "telemetry.test", "{}", "--timeout",
          str(timeout), *(["--bus", url] if url else []), *map(str, arguments)],
-        env={**clean_environment(), **(environment or {})}, capture_output=True, text=True,
+        env=clean_environment(**(environment or {})), capture_output=True, text=True,
         timeout=20, check=False)
     check(SECRET not in run.stderr, f"the secret is in the log: {run.stderr}")
     return run.returncode, run.stderr

@@ -19,6 +19,7 @@ import daemon_cases
 from daemon_cases import armed, case, check, equal, run_cases, simcastd, streaming
 from daemon_kit import free_port, wait_until
 from nats import Nats, NatsServer
+from program_kit import clean_environment
 from ws import Video
 
 PORT = free_port()
@@ -30,11 +31,9 @@ STREAMS = {"TRAIN": ("train.>", 7), "EPISODES": ("episodes.>", 30), "DATASETS": 
 
 
 def start(url, *words, **options):
-    inherited = {name: value for name, value in os.environ.items()
-                 if not name.startswith(("SIMCAST_", "SDR_"))}
     return subprocess.Popen([daemon_cases.build / "cli" / "simcast", "bus", *map(str, words),
                              "--bus", url], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True, env=inherited, **options)
+                            text=True, env=clean_environment(), **options)
 
 
 def finish(process, seconds=20):

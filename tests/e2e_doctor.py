@@ -17,16 +17,15 @@ from daemon_cases import Stack, case, check, equal, run_cases, simcastd
 from daemon_kit import free_port, wait_until
 from nats import NatsServer
 from nkeys import certificate
+from program_kit import clean_environment
 from ws import Video
 
 
 def doctor(*arguments, prefix=(), **options):
     """(exit code, {check: verdict}, what it printed)"""
-    inherited = {name: value for name, value in os.environ.items()
-                 if not name.startswith(("SIMCAST_", "SDR_"))}
     run = subprocess.run([*prefix, daemon_cases.build / "cli" / "simcast", "doctor",
                           *map(str, arguments)], capture_output=True, text=True, timeout=20,
-                         check=False, env=inherited, **options)
+                         check=False, env=clean_environment(), **options)
     found = {line.split()[1]: line.split()[0] for line in run.stdout.splitlines()[1:]
              if len(line.split()) > 2}
     return run.returncode, found, run.stdout

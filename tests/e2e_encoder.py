@@ -6,17 +6,16 @@
 """
 import os
 import pathlib
-import shutil
 import signal
 import socket
 import struct
 import subprocess
-import tempfile
 import time
 
 import daemon_cases
 from daemon_cases import case, check, equal, run_cases
 from daemon_kit import wait_until
+from program_kit import Yard, clean_environment
 
 IDLE_SECONDS = 2
 
@@ -31,35 +30,17 @@ def jpeg_size(data):
     return width, height
 
 
-class Yard:
-    """A directory of rings, and the programs that meet there."""
-
-    def __init__(self):
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="simcast-e2e-"))
-        self.children = []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for child in self.children:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
+class Cameras(Yard):
+    """Simulators, encoders and viewers; what each program says is in its log."""
 
     def start(self, program, *arguments, **environment):
-        inherited = {name: value for name, value in os.environ.items()
-                     if not name.startswith(("SIMCAST_", "SDR_"))}
-        log = open(self.directory / f"{program}-{len(self.children)}.log", "w+",
-                   encoding="utf-8")
-        child = subprocess.Popen(
-            [daemon_cases.build / program.removeprefix("simcast-") / program,
-             "--ipc-dir", self.directory, *map(str, arguments)],
-            stdout=log, stderr=subprocess.STDOUT, env={**inherited, **environment})
-        child.log = pathlib.Path(log.name)
-        log.close()
-        self.children.append(child)
+        path = self.directory / f"{program}-{len(self.children)}.log"
+        with open(path, "w", encoding="utf-8") as log:
+            child = self.launch(
+                [daemon_cases.build / program.removeprefix("simcast-") / program,
+                 "--ipc-dir", self.directory, *arguments],
+                stdout=log, stderr=subprocess.STDOUT, env=clean_environment(**environment))
+        child.log = path
         return child
 
     def camera(self, name="front", *arguments):
@@ -105,7 +86,7 @@ def ends(child, code, *words):
 
 @case
 def a_camera_is_there_in_every_rendition():
-    with Yard() as yard:
+    with Cameras() as yard:
         yard.camera()
         yard.encoder("--rendition", "preview=jpeg,160x160,quality=50,fps=10",
                      "--rendition", "tiny-jpeg=jpeg,64x48")
@@ -118,7 +99,7 @@ def a_camera_is_there_in_every_rendition():
 
 @case
 def environments_come_as_a_grid():
-    with Yard() as yard:
+    with Cameras() as yard:
         yard.camera("front", "--envs", "4")
         yard.encoder("--rendition", "small-jpeg=jpeg,320x320")
         yard.await_rings("front+jpeg", "front+small-jpeg")
@@ -128,7 +109,7 @@ def environments_come_as_a_grid():
 
 @case
 def cameras_appear_and_vanish():
-    with Yard() as yard:
+    with Cameras() as yard:
         first = yard.camera("first")
         encoder = yard.encoder("--all-streams")
         yard.await_rings("first+jpeg")
@@ -153,7 +134,7 @@ def cameras_appear_and_vanish():
 
 @case
 def several_named_cameras_are_served():
-    with Yard() as yard:
+    with Cameras() as yard:
         yard.camera("left")
         yard.camera("right")
         yard.encoder(SIMCAST_STREAM="left,right", SIMCAST_RENDITIONS="jpeg=none h264=none")
@@ -165,7 +146,7 @@ def several_named_cameras_are_served():
 
 @case
 def nobody_watching_costs_next_to_nothing():
-    with Yard() as yard:
+    with Cameras() as yard:
         yard.camera("front", "--fps", "60")
         encoder = yard.encoder("--all-streams")
         yard.await_rings("front+h264")
@@ -180,7 +161,7 @@ def nobody_watching_costs_next_to_nothing():
 
 @case
 def what_cannot_be_served_is_said_with_a_remedy():
-    with Yard() as yard:
+    with Cameras() as yard:
         yard.encoder()
         yard.await_rings("front+h264")
         ends(yard.encoder(), 1, "another simcast-encoder serves it")
@@ -192,7 +173,7 @@ def what_cannot_be_served_is_said_with_a_remedy():
 
 @case
 def killed_it_starts_again():
-    with Yard() as yard:
+    with Cameras() as yard:
         yard.camera()
         first = yard.encoder()
         yard.await_rings("front+h264")
@@ -205,7 +186,7 @@ def killed_it_starts_again():
 
 @case
 def systemd_is_told_what_it_does():
-    with Yard() as yard, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notes:
+    with Cameras() as yard, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notes:
         path = yard.directory / "notify"
         notes.bind(str(path))
         notes.settimeout(10)

@@ -4,7 +4,6 @@
 
   tests/e2e_manual.py BUILDDIR [WORD]...
 """
-import os
 import pathlib
 import re
 import shutil
@@ -12,6 +11,7 @@ import subprocess
 
 import daemon_cases
 from daemon_cases import case, check, equal, run_cases
+from program_kit import clean_environment
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Page: the commands that it documents.
@@ -46,10 +46,9 @@ def page_text(name):
 
 
 def help_text(command):
-    plain = {name: value for name, value in os.environ.items()
-             if not name.startswith(("SIMCAST_", "SDR_"))}
     run = subprocess.run([daemon_cases.build / command[0], *command[1:], "--help"],
-                         capture_output=True, text=True, timeout=20, check=False, env=plain)
+                         capture_output=True, text=True, timeout=20, check=False,
+                         env=clean_environment())
     equal(run.returncode, 0, f"{' '.join(command)} --help")
     return run.stdout
 
