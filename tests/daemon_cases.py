@@ -9,8 +9,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import traceback
 
+from case_kit import run_case, title_of
 from daemon_kit import Daemon, Slot, free_port
 from nats import Nats, NatsServer
 
@@ -108,19 +108,6 @@ class Stack:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def run(function):
-    name = function.__name__.replace("_", " ")
-    try:
-        function()
-    except Exception as error:  # a case may fail in any way; the others still run
-        if not isinstance(error, AssertionError):
-            traceback.print_exc(file=sys.stdout)
-        print(f"not ok {name}: {error!r}", flush=True)
-        return False
-    print(f"ok {name}", flush=True)
-    return True
-
-
 def run_cases(usage):
     """SCRIPT BUILDDIR [WORD]...: the cases whose names hold one of the words, or all."""
     global build
@@ -131,4 +118,4 @@ def run_cases(usage):
         sys.exit(f"{build}/daemon/simcastd is missing: build it first")
     words = sys.argv[2:]
     chosen = [one for one in cases if not words or any(word in one.__name__ for word in words)]
-    sys.exit(0 if all([run(one) for one in chosen]) else 1)
+    sys.exit(0 if all([run_case(title_of(one), one) for one in chosen]) else 1)

@@ -18,6 +18,7 @@ import time
 import uuid
 
 import ws
+from case_kit import Skip, cases_in, command_line, run_part
 
 PORT = 43400
 PATTERN_FPS_MIN = 25
@@ -26,10 +27,6 @@ BACK_SECONDS = 2.3  # 2 s after the restart, which comes 0.3 s after the death
 PROGRAMS = ["simcastd", "simcast-encoder", "simcast-sim"]
 KEYS = ["frames_rendered", "frames_encoded", "frames_delivered", "fps", "torn_frames",
         "latency_ms", "stages_ms", "codec", "resolution"]
-
-
-class Skip(Exception):
-    """This case cannot run here."""
 
 
 def until(condition, seconds, what):
@@ -240,22 +237,8 @@ def case_wrong_options_exit_78(build):
 
 
 def main():
-    build = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build").resolve()
-    part = sys.argv[2] if len(sys.argv) > 2 else ""
-    failed = 0
-    for name, case in [pair for pair in globals().items() if pair[0].startswith("case_")]:
-        title = name.removeprefix("case_").replace("_", " ")
-        if part not in title:
-            continue
-        try:
-            case(build)
-            print(f"ok {title}", flush=True)
-        except Skip as why:
-            print(f"skip {title}: {why}", flush=True)
-        except Exception as why:  # whatever it was: the case failed, the next one may run
-            failed += 1
-            print(f"not ok {title}: {type(why).__name__}: {why}", flush=True)
-    return 1 if failed else 0
+    build, part = command_line()
+    return run_part(cases_in(globals()), part, build)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ import sys
 import time
 import urllib.request
 
+from case_kit import Skip, run_case
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 DEMO_PORT = 8080
@@ -33,10 +35,6 @@ RUN_ELSEWHERE = {
     "systemd-sysusers && systemd-tmpfiles --create",
     "systemctl enable --now simcast.target",
 }
-
-
-class Skip(Exception):
-    """This command cannot run here."""
 
 
 def demo_port_is_free():
@@ -117,31 +115,18 @@ def check_mentioned_demos_exist():
     assert not unknown, f"simcast demo knows no {unknown}"
 
 
-def case(name, body, *arguments):
-    try:
-        body(*arguments)
-    except Skip as reason:
-        print(f"skip {name}: {reason}", flush=True)
-    except (AssertionError, OSError, ValueError, subprocess.SubprocessError) as error:
-        print(f"not ok {name}: {error}", flush=True)
-        return False
-    else:
-        print(f"ok {name}", flush=True)
-    return True
-
-
 def refuse(command):
     raise AssertionError(f"README.md names a command that no test runs: {command}")
 
 
 def main():
-    good = case("links lead to files", check_links)
-    good &= case("options of the demo exist", check_mentioned_demos_exist)
+    good = run_case("links lead to files", check_links)
+    good &= run_case("options of the demo exist", check_mentioned_demos_exist)
     for command in dict.fromkeys(commands()):
         if command in RUN_HERE:
-            good &= case(command, RUN_HERE[command], command)
+            good &= run_case(command, RUN_HERE[command], command)
         elif command not in RUN_ELSEWHERE:
-            good &= case(command, refuse, command)
+            good &= run_case(command, refuse, command)
     return 0 if good else 1
 
 

@@ -23,7 +23,9 @@ import time
 import zlib
 
 import ws
+from case_kit import cases_in, command_line, run_part
 from daemon_kit import Daemon, wait_until
+from program_kit import Yard, clean_environment
 
 COLUMNS_MAX = 100
 PATCHES = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255, 255), (255, 0, 255)]
@@ -31,35 +33,15 @@ PATCHES = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255, 255), 
 BUILD = pathlib.Path()
 
 
-class Stage:
-    """A directory of rings and the programs that meet there."""
-
-    def __init__(self):
-        self.scratch = tempfile.TemporaryDirectory(prefix="simcast-e2e-")
-        self.dir = pathlib.Path(self.scratch.name)
-        self.children = []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for child in self.children:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
-        self.scratch.cleanup()
+class Stage(Yard):
+    """A yard whose programs find it in their environment, and what `simcast` says of it."""
 
     def environment(self):
-        inherited = {name: value for name, value in os.environ.items()
-                     if not name.startswith(("SIMCAST_", "SDR_"))}
-        return {**inherited, "SIMCAST_IPC_DIR": str(self.dir)}
+        return clean_environment(SIMCAST_IPC_DIR=str(self.directory))
 
     def start(self, program, *arguments, **options):
         options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}
-        child = subprocess.Popen([BUILD / program, *map(str, arguments)],
-                                 env=self.environment(), **options)
-        self.children.append(child)
-        return child
+        return self.launch([BUILD / program, *arguments], env=self.environment(), **options)
 
     def start_sim(self, *arguments):
         sim = self.start("sim/simcast-sim", "--pattern", *arguments)
@@ -77,7 +59,7 @@ class Stage:
         return source
 
     def await_socket(self, name):
-        assert wait_until((self.dir / name).exists, 10), f"{name} did not appear"
+        assert wait_until((self.directory / name).exists, 10), f"{name} did not appear"
 
     def cli(self, *arguments, seconds=20):
         """(exit code, stdout, stderr)"""
@@ -104,12 +86,12 @@ class Stage:
         out = self.good("ring", "list", "--json")
         assert out.count("\n") == 1, out
         answer = json.loads(out)
-        assert answer["ipc_dir"] == str(self.dir), answer
+        assert answer["ipc_dir"] == str(self.directory), answer
         return {f"{row['stream']}.{row['kind']}": row for row in answer["streams"]}
 
     def leave_dead_socket(self, name):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as left:
-            left.bind(str(self.dir / name))
+            left.bind(str(self.directory / name))
 
 
 # ---- files ---------------------------------------------------------------------------------
@@ -180,7 +162,8 @@ def case_list_tells_who_produces_what_for_whom():
     with Stage() as stage:
         sim = stage.start_sim("--size", "320x240", "--fps", "50")
         encoder = stage.start_encoder("--codec", "jpeg")
-        with Daemon(BUILD / "daemon/simcastd", directory=stage.dir) as daemon, daemon.connect():
+        with Daemon(BUILD / "daemon/simcastd", directory=stage.directory) as daemon, \
+                daemon.connect():
             def flowing():
                 rows = stage.streams()
                 return rows if all(rows[name]["rate_hz"] > 40
@@ -189,7 +172,8 @@ def case_list_tells_who_produces_what_for_whom():
             assert rows, f"no flow: {stage.streams()}"
             print(f"# frames {rows['front.frames']['rate_hz']:.2f}/s, asked for 50")
             frames, packets = rows["front.frames"], rows["front.packets"]
-            assert frames["alive"] and frames["path"] == str(stage.dir / "front.frames"), frames
+            assert frames["alive"], frames
+            assert frames["path"] == str(stage.directory / "front.frames"), frames
             assert frames["producer"] == {"pid": sim.pid, "command": "simcast-sim"}, frames
             assert frames["rate_hz"] < 60, frames
             picture = frames["newest_frame"]
@@ -212,15 +196,15 @@ def case_the_table_fits_and_names_a_dead_socket():
         sim = stage.start_sim()
         encoder = stage.start_encoder()
         stage.leave_dead_socket("left.frames")
-        (stage.dir / "file.frames").write_text("no socket")
+        (stage.directory / "file.frames").write_text("no socket")
         table = stage.good("ring", "list")
         rows = stage.streams()
     lines = table.splitlines()
-    assert max(len(line.replace(str(stage.dir), "")) for line in lines) <= COLUMNS_MAX, table
+    assert max(len(line.replace(str(stage.directory), "")) for line in lines) <= COLUMNS_MAX, table
     assert re.search(rf"^front\.frames +simcast-sim {sim.pid} ", table, re.MULTILINE), table
     assert re.search(rf"^  simcast-encoder {encoder.pid} +no ", table, re.MULTILINE), table
     (dead,) = [line for line in lines if line.startswith("left.frames")]
-    assert "dead" in dead and f"rm {stage.dir}/left.frames" in dead, dead
+    assert "dead" in dead and f"rm {stage.directory}/left.frames" in dead, dead
     assert not rows["left.frames"]["alive"] and "dead" in rows["left.frames"]["why"], rows
     assert "file.frames" not in rows and "file.frames" not in table, table
 
@@ -237,13 +221,14 @@ def case_looking_makes_nobody_draw():
 
 def case_no_rings_is_said_in_one_sentence():
     with Stage() as stage:
-        nowhere = stage.dir / "nowhere"
-        for place in (stage.dir, nowhere):
+        nowhere = stage.directory / "nowhere"
+        for place in (stage.directory, nowhere):
             out = stage.good("ring", "list", "--ipc-dir", place)
             assert out.count("\n") == 1 and str(place) in out and "--ipc-dir" in out, out
         assert stage.streams() == {}
-        (stage.dir / "file").write_text("")
-        stage.bad(1, "ring", "list", "--ipc-dir", stage.dir / "file", says=[stage.dir / "file"])
+        file = stage.directory / "file"
+        file.write_text("")
+        stage.bad(1, "ring", "list", "--ipc-dir", file, says=[file])
 
 
 def case_a_stopped_producer_is_told_from_a_dead_one():
@@ -252,7 +237,7 @@ def case_a_stopped_producer_is_told_from_a_dead_one():
         source.send_signal(signal.SIGSTOP)
         try:
             assert "does not answer" in stage.good("ring", "list")
-            stage.bad(1, "ring", "snapshot", "front", stage.dir / "a.png", "--timeout", "1",
+            stage.bad(1, "ring", "snapshot", "front", stage.directory / "a.png", "--timeout", "1",
                       says=["does not answer"])
         finally:
             source.send_signal(signal.SIGCONT)
@@ -306,12 +291,12 @@ def case_watch_redraws_on_a_terminal():
 def case_a_png_shows_the_pattern():
     with Stage() as stage:
         stage.start_sim("--size", "320x240")
-        path = stage.dir / "picture.png"
+        path = stage.directory / "picture.png"
         stage.good("ring", "snapshot", "front", path)
         width, height, channels, rows = read_png(path)
         assert (width, height, channels) == (320, 240, 3)
         check_patches(width, height, lambda x, y: rows[y][3 * x:3 * x + 3])
-        assert not list(stage.dir.glob("*.partial"))
+        assert not list(stage.directory.glob("*.partial"))
 
 
 def case_an_npy_shows_the_newest_pattern():
@@ -319,7 +304,7 @@ def case_an_npy_shows_the_newest_pattern():
         stage.start_source("--size", "128x96", "--fps", "100")
         numbers = []
         for _ in range(2):
-            path = stage.dir / "picture.npy"
+            path = stage.directory / "picture.npy"
             stage.good("ring", "snapshot", "front.frames", path)
             shape, data = read_npy(path)
             assert shape == (96, 128, 3) and len(data) == 96 * 128 * 3, shape
@@ -332,7 +317,7 @@ def case_an_npy_shows_the_newest_pattern():
 
 def case_a_snapshot_waits_for_its_producer():
     with Stage() as stage:
-        path = stage.dir / "picture.jpg"
+        path = stage.directory / "picture.jpg"
         snapshot = stage.start("cli/simcast", "ring", "snapshot", "front", path)
         stage.start_source()
         assert snapshot.wait(5) == 0
@@ -343,23 +328,24 @@ def case_packets_are_written_as_they_are():
     with Stage() as stage:
         stage.start_sim("--size", "320x240")
         encoder = stage.start_encoder("--codec", "jpeg")
-        path = stage.dir / "picture.jpg"
+        path = stage.directory / "picture.jpg"
         stage.good("ring", "snapshot", "front.packets", path)
         data = path.read_bytes()
         assert data[:2] == b"\xff\xd8" and data[-2:] == b"\xff\xd9", data[:4]
-        stage.bad(1, "ring", "snapshot", "front.packets", stage.dir / "a.h264",
+        stage.bad(1, "ring", "snapshot", "front.packets", stage.directory / "a.h264",
                   says=["carries jpeg", ".jpg"])
         encoder.terminate()
         encoder.wait(5)
         stage.start_encoder("--codec", "h264")
-        path = stage.dir / "picture.h264"
+        path = stage.directory / "picture.h264"
         stage.good("ring", "snapshot", "front.packets", path)
         data = path.read_bytes()
         kinds = [match[1][0] & 31 for match in re.finditer(rb"\x00\x00\x01(.)", data, re.DOTALL)]
         assert {7, 8, 5} <= set(kinds), f"no keyframe with its parameter sets: {kinds}"
-        stage.bad(1, "ring", "snapshot", "front.packets", stage.dir / "a.jpg",
+        stage.bad(1, "ring", "snapshot", "front.packets", stage.directory / "a.jpg",
                   says=["carries h264", ".h264"])
-        assert not (stage.dir / "a.jpg").exists() and not (stage.dir / "a.h264").exists()
+        assert not (stage.directory / "a.jpg").exists()
+        assert not (stage.directory / "a.h264").exists()
 
 
 def case_a_ring_without_leases_left_says_so():
@@ -367,36 +353,37 @@ def case_a_ring_without_leases_left_says_so():
         stage.start_encoder()  # without a simulator, so that everybody waits
         leases = stage.streams()["front.packets"]["leases_max"]
         for _ in range(leases):
-            stage.start("cli/simcast", "ring", "snapshot", "front.packets", stage.dir / "a.jpg",
-                        "--timeout", "60")
+            stage.start("cli/simcast", "ring", "snapshot", "front.packets",
+                        stage.directory / "a.jpg", "--timeout", "60")
         assert wait_until(
             lambda: len(stage.streams()["front.packets"]["consumers"]) == leases, 10)
         rows = stage.streams()["front.packets"]["consumers"]
         assert all(row["wants"] and row["command"] == "simcast" for row in rows), rows
-        stage.bad(1, "ring", "snapshot", "front.packets", stage.dir / "b.jpg", "--timeout", "1",
-                  says=["lease"])
+        stage.bad(1, "ring", "snapshot", "front.packets", stage.directory / "b.jpg",
+                  "--timeout", "1", says=["lease"])
 
 
 def case_what_cannot_be_taken_is_said():
     with Stage() as stage:
-        path = stage.dir / "a.png"
+        path = stage.directory / "a.png"
         stage.bad(1, "ring", "snapshot", "front", path, "--timeout", "1",
-                  says=["no producer", stage.dir / "front.frames"])
-        stage.bad(78, "ring", "snapshot", "front", stage.dir / "a.gif", says=["a.gif", ".png"])
+                  says=["no producer", stage.directory / "front.frames"])
+        stage.bad(78, "ring", "snapshot", "front", stage.directory / "a.gif",
+                  says=["a.gif", ".png"])
         stage.bad(78, "ring", "snapshot", "front.state", path, says=["front.state"])
         stage.bad(78, "ring", "snapshot", "front.packets", path, says=[".jpg"])
         stage.bad(78, "ring", "snapshot", "../etc", path, says=["../etc"])
         stage.bad(78, "ring", "snapshot", "front", says=["--help"])
         stage.start_source()
-        stage.bad(1, "ring", "snapshot", "front", stage.dir / "missing" / "a.png",
-                  says=[stage.dir / "missing" / "a.png", "No such file"])
+        stage.bad(1, "ring", "snapshot", "front", stage.directory / "missing" / "a.png",
+                  says=[stage.directory / "missing" / "a.png", "No such file"])
 
 
 # ---- ring bench ----------------------------------------------------------------------------
 
 def case_bench_becomes_the_program_beside_it():
     with Stage() as stage:
-        simcast = stage.dir / "simcast"
+        simcast = stage.directory / "simcast"
         shutil.copy(BUILD / "cli/simcast", simcast)
         environment = {**stage.environment(), "PATH": ""}
 
@@ -407,7 +394,7 @@ def case_bench_becomes_the_program_beside_it():
         done = run()
         assert done.returncode == 1 and "simcast-bench" in done.stderr, done
         assert done.stderr.count("\n") == 1, done
-        fake = stage.dir / "simcast-bench"
+        fake = stage.directory / "simcast-bench"
         fake.write_text("#!/bin/sh\necho \"$@\"\nexit 5\n")
         fake.chmod(0o755)
         done = run()
@@ -420,7 +407,7 @@ def case_bench_becomes_the_program_beside_it():
 def playing(*arguments):
     """simcastd, a legacy source that it reads, a viewer."""
     with Stage() as stage:
-        with Daemon(BUILD / "daemon/simcastd", directory=stage.dir) as daemon:
+        with Daemon(BUILD / "daemon/simcastd", directory=stage.directory) as daemon:
             source = stage.start("cli/simcast", "source", "--legacy", daemon.slot_path, *arguments,
                                  stderr=subprocess.PIPE, text=True)
             with daemon.connect() as viewer:
@@ -500,7 +487,7 @@ def case_a_garbling_writer_harms_nobody():
 
 def case_wrong_options_exit_78():
     with Stage() as stage:
-        file = stage.dir / "frames"
+        file = stage.directory / "frames"
         for arguments in (["source"], ["source", "--legacy", file, "--ring", "front"],
                           ["source", "--legacy", file, "--codec", "hevc"],
                           ["source", "--legacy", file, "--codec", "h264"],
@@ -521,28 +508,16 @@ def case_wrong_options_exit_78():
 
 def case_a_stranger_in_the_place_of_the_slot_is_left_alone():
     with Stage() as stage:
-        os.mkfifo(stage.dir / "frames")
-        stage.bad(1, "source", "--legacy", stage.dir / "frames", "--seconds", "1",
-                  says=[stage.dir / "frames", "regular file"])
-        assert (stage.dir / "frames").is_fifo()
+        os.mkfifo(stage.directory / "frames")
+        stage.bad(1, "source", "--legacy", stage.directory / "frames", "--seconds", "1",
+                  says=[stage.directory / "frames", "regular file"])
+        assert (stage.directory / "frames").is_fifo()
 
 
 def main():
     global BUILD
-    BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build").resolve()
-    part = sys.argv[2] if len(sys.argv) > 2 else ""
-    failed = 0
-    for name, case in [pair for pair in globals().items() if pair[0].startswith("case_")]:
-        title = name.removeprefix("case_").replace("_", " ")
-        if part not in title:
-            continue
-        try:
-            case()
-            print(f"ok {title}", flush=True)
-        except Exception as why:  # whatever it was: the case failed, the next one may run
-            failed += 1
-            print(f"not ok {title}: {type(why).__name__}: {why}", flush=True)
-    return 1 if failed else 0
+    BUILD, part = command_line()
+    return run_part(cases_in(globals()), part)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import tempfile
 import termios
 import time
 
+from case_kit import command_line, run_part
 from daemon_kit import Daemon, wait_until
 
 ROWS, COLUMNS = 24, 80
@@ -182,20 +183,8 @@ CASES = [it_tells_of_streams_stages_clients_and_the_control_loop, on_a_terminal_
 
 
 def main():
-    build = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build").resolve()
-    part = sys.argv[2] if len(sys.argv) > 2 else ""
-    failed = 0
-    for case in CASES:
-        name = case.__name__
-        if part not in name:
-            continue
-        try:
-            case(build)
-            print(f"ok {name}", flush=True)
-        except Exception as error:  # pylint: disable=broad-except
-            failed += 1
-            print(f"not ok {name}: {type(error).__name__}: {error}", flush=True)
-    return 1 if failed else 0
+    build, part = command_line()
+    return run_part(CASES, part, build)
 
 
 if __name__ == "__main__":
