@@ -124,9 +124,9 @@ static const char usage[] =
 
 static const char more[] =
     "\n"
-    "WANT: consumers that want frames; LOST: frames that consumers were too slow for; STAGE: of a\n"
-    "frame's way through the default stream, ack from a command to the robot's answer; HAL: the\n"
-    "robot's control loop. docs/perf.md says how to read them.\n"
+    "WANT: consumers that want frames; LOST: frames that consumers were too slow for; STAGE: how\n"
+    "long the frames of all watched streams took, ack from a command to the robot's answer; HAL:\n"
+    "the robot's control loop. docs/perf.md says how to read them.\n"
     "\n"
     "  simcast top --server 10.0.0.5:8080 --token-file token\n"
     "  simcast top --json | jq .stages\n"

@@ -131,30 +131,40 @@ bool top_metrics_buckets(const struct top_metrics *metrics, const char *name, co
     return true;
 }
 
-static double gained(const struct top_buckets *before, const struct top_buckets *now, unsigned i)
+void top_buckets_gain(const struct top_buckets *before, const struct top_buckets *now,
+                      struct top_buckets *sum)
 {
-    return now->upto[i] - (before->count == now->count ? before->upto[i] : 0);
+    /* A program that began anew counts from 0. */
+    bool goes_on = before->count == now->count && before->total <= now->total;
+
+    if (sum->count == 0) {
+        sum->count = now->count;
+        memcpy(sum->bound, now->bound, sizeof(sum->bound));
+    }
+    if (sum->count != now->count)
+        return;
+    for (unsigned i = 0; i < now->count; i++)
+        sum->upto[i] += now->upto[i] - (goes_on ? before->upto[i] : 0);
+    sum->total += now->total - (goes_on ? before->total : 0);
 }
 
 double top_buckets_percentile(const struct top_buckets *before, const struct top_buckets *now,
                               double percent)
 {
-    static const struct top_buckets none;
-    /* A program that began anew counts from 0. */
-    const struct top_buckets *from = before->total <= now->total ? before : &none;
-    double total = now->total - (from->count == now->count ? from->total : 0);
-    double wanted = total * percent / 100;
+    struct top_buckets gain = {0};
     double below = 0;
     double bound = 0;
 
-    if (!(total > 0) || now->count == 0)
+    top_buckets_gain(before, now, &gain);
+    double wanted = gain.total * percent / 100;
+    if (!(gain.total > 0) || gain.count == 0)
         return NAN;
-    for (unsigned i = 0; i < now->count; i++) {
-        double upto = gained(from, now, i);
+    for (unsigned i = 0; i < gain.count; i++) {
+        double upto = gain.upto[i];
         if (upto >= wanted && upto > below)
-            return bound + (now->bound[i] - bound) * (wanted - below) / (upto - below);
+            return bound + (gain.bound[i] - bound) * (wanted - below) / (upto - below);
         below = upto;
-        bound = now->bound[i];
+        bound = gain.bound[i];
     }
     return bound;
 }

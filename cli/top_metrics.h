@@ -55,6 +55,13 @@ bool top_metrics_buckets(const struct top_metrics *metrics, const char *name, co
                          struct top_buckets *ret_buckets);
 
 /*
+ * Adds to `sum` what came between two readings of one histogram. `sum` is zero or holds what came
+ * to others of the same bounds; of other bounds nothing is added.
+ */
+void top_buckets_gain(const struct top_buckets *before, const struct top_buckets *now,
+                      struct top_buckets *sum);
+
+/*
  * Of the values that came between two readings, as exact as the buckets are; beyond the last
  * bound: that bound. NaN: none came.
  */

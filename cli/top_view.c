@@ -352,19 +352,43 @@ static void fill_clients(struct top *top)
     }
 }
 
+/* What came to a stage of all streams between the looks; count 0: no stream has it. */
+static struct top_buckets stage_gain(const struct top *top, const char *stage)
+{
+    static const char series[] = "simcast_stage_seconds";
+    struct top_buckets gain = {0};
+    char stream[TOP_LABEL_BYTES];
+    char labels[TOP_LABEL_BYTES + 64];
+
+    for (unsigned i = 0;
+         top_metrics_label(&top->now.metrics, "simcast_stream_frames_total", i, "stream", stream);
+         i++) {
+        struct top_buckets before = {0};
+        struct top_buckets now;
+        snprintf(labels, sizeof(labels), "stream=\"%s\",stage=\"%s\"", stream, stage);
+        if (!top_metrics_buckets(&top->now.metrics, series, labels, &now))
+            continue;
+        (void)top_metrics_buckets(&top->before.metrics, series, labels, &before);
+        top_buckets_gain(&before, &now, &gain);
+    }
+    return gain;
+}
+
 static void fill_stages(struct top *top)
 {
     static const char *const stages[] = {"render", "wait",   "encode", "publish",
                                          "wake",   "fanout", "glass"};
-    struct top_buckets buckets;
-    char label[32];
+    static const struct top_buckets none;
 
     top->view.stage_count = 0;
     for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
-        snprintf(label, sizeof(label), "stage=\"%s\"", stages[i]);
-        if (top_metrics_buckets(&top->now.metrics, "simcast_stage_seconds", label, &buckets))
-            fill_times(top, "simcast_stage_seconds", label, stages[i],
-                       &top->view.stages[top->view.stage_count++]);
+        struct top_buckets gain = stage_gain(top, stages[i]);
+        if (gain.count == 0)
+            continue;
+        struct top_times *times = &top->view.stages[top->view.stage_count++];
+        copy_text(stages[i], times->name);
+        times->p50_s = top_buckets_percentile(&none, &gain, 50);
+        times->p99_s = top_buckets_percentile(&none, &gain, 99);
     }
 }
 

@@ -2,11 +2,14 @@
 /* Owns nothing; counts in the caller's struct, prints into the caller's file. */
 #include "daemon/metrics.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "base/clock.h"
+
+static_assert(sizeof(struct metrics_stages) == 952, "metrics.h and docs/deployment.md say so");
 
 static const struct {
     int64_t ns;
@@ -76,9 +79,9 @@ static void record(struct metrics_histogram *histogram, int64_t duration_ns)
     histogram->sum_ns += duration_ns;
 }
 
-void metrics_record(struct metrics *metrics, enum metrics_stage stage, int64_t duration_ns)
+void metrics_record(struct metrics_stages *stages, enum metrics_stage stage, int64_t duration_ns)
 {
-    record(&metrics->stages[stage], duration_ns);
+    record(&stages->of[stage], duration_ns);
 }
 
 void metrics_record_ack(struct metrics *metrics, int64_t duration_ns)
@@ -86,18 +89,18 @@ void metrics_record_ack(struct metrics *metrics, int64_t duration_ns)
     record(&metrics->acks, duration_ns);
 }
 
-void metrics_record_packet(struct metrics *metrics, const struct packet *packet, int64_t taken_ns,
-                           int64_t offered_ns)
+void metrics_record_packet(struct metrics_stages *stages, const struct packet *packet,
+                           int64_t taken_ns, int64_t offered_ns)
 {
     const int64_t *stamps = packet->stamp_ns;
 
-    metrics_record(metrics, METRICS_FANOUT, offered_ns - taken_ns);
+    metrics_record(stages, METRICS_FANOUT, offered_ns - taken_ns);
     for (unsigned stage = 0; stage + 1 < RING_STAGE_COUNT; stage++) {
         if (stamps[stage] > 0 && stamps[stage + 1] > 0)
-            metrics_record(metrics, (enum metrics_stage)stage, stamps[stage + 1] - stamps[stage]);
+            metrics_record(stages, (enum metrics_stage)stage, stamps[stage + 1] - stamps[stage]);
     }
     if (stamps[RING_STAGE_PACKET_PUBLISHED] > 0)
-        metrics_record(metrics, METRICS_WAKE, taken_ns - stamps[RING_STAGE_PACKET_PUBLISHED]);
+        metrics_record(stages, METRICS_WAKE, taken_ns - stamps[RING_STAGE_PACKET_PUBLISHED]);
 }
 
 static void write_head(FILE *file, const char *name, const char *type, const char *help)
@@ -137,34 +140,26 @@ static void write_gate(FILE *file, const char *mode)
         fprintf(file, "simcast_gate{state=\"%s\"} %d\n", modes[i], strcmp(mode, modes[i]) == 0);
 }
 
-/* `label`: "" or "name=\"value\"". */
-static void write_histogram(FILE *file, const char *name, const char *label,
+/* `labels`: "" or "name=\"value\"", more after commas. */
+static void write_histogram(FILE *file, const char *name, const char *labels,
                             const struct metrics_histogram *histogram)
 {
-    const char *comma = label[0] != '\0' ? "," : "";
+    const char *comma = labels[0] != '\0' ? "," : "";
     uint64_t sum = 0;
 
     for (size_t i = 0; i < METRICS_BOUNDS; i++) {
         sum += histogram->buckets[i];
-        fprintf(file, "simcast_%s_bucket{%s%sle=\"%s\"} %" PRIu64 "\n", name, label, comma,
+        fprintf(file, "simcast_%s_bucket{%s%sle=\"%s\"} %" PRIu64 "\n", name, labels, comma,
                 bounds[i].le, sum);
     }
-    fprintf(file, "simcast_%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, label, comma,
+    fprintf(file, "simcast_%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, labels, comma,
             histogram->count);
-    const char *open = label[0] != '\0' ? "{" : "";
-    const char *close = label[0] != '\0' ? "}" : "";
-    fprintf(file, "simcast_%s_sum%s%s%s %.9f\n", name, open, label, close,
+    const char *open = labels[0] != '\0' ? "{" : "";
+    const char *close = labels[0] != '\0' ? "}" : "";
+    fprintf(file, "simcast_%s_sum%s%s%s %.9f\n", name, open, labels, close,
             seconds(histogram->sum_ns));
-    fprintf(file, "simcast_%s_count%s%s%s %" PRIu64 "\n", name, open, label, close,
+    fprintf(file, "simcast_%s_count%s%s%s %" PRIu64 "\n", name, open, labels, close,
             histogram->count);
-}
-
-static void write_stage(FILE *file, const char *name, const struct metrics_histogram *histogram)
-{
-    char label[32];
-
-    snprintf(label, sizeof(label), "stage=\"%s\"", name);
-    write_histogram(file, "stage_seconds", label, histogram);
 }
 
 void metrics_write(FILE *file, const struct metrics *metrics, const struct metrics_state *state)
@@ -181,10 +176,23 @@ void metrics_write(FILE *file, const struct metrics *metrics, const struct metri
         write_gauge(file, "last_frame_age_seconds", "Age of the newest frame.",
                     seconds(state->last_frame_age_ns));
     write_gate(file, state->gate_mode);
-    write_head(file, "stage_seconds", "histogram", "How long a stage of a frame's way took.");
-    for (size_t i = 0; i < METRICS_STAGE_COUNT; i++)
-        write_stage(file, stage_names[i], &metrics->stages[i]);
     write_head(file, "command_ack_seconds", "histogram",
                "From a command's receipt to the robot's command.ack.");
     write_histogram(file, "command_ack_seconds", "", &metrics->acks);
+}
+
+void metrics_write_stages_head(FILE *file)
+{
+    write_head(file, "stage_seconds", "histogram",
+               "How long each stage of a frame's way took, by stream.");
+}
+
+void metrics_write_stages(FILE *file, const char *stream, const struct metrics_stages *stages)
+{
+    char labels[RING_STREAM_BYTES + 32];
+
+    for (size_t i = 0; i < METRICS_STAGE_COUNT; i++) {
+        snprintf(labels, sizeof(labels), "stream=\"%s\",stage=\"%s\"", stream, stage_names[i]);
+        write_histogram(file, "stage_seconds", labels, &stages->of[i]);
+    }
 }

@@ -75,7 +75,7 @@ static void take_displayed(struct parts *parts, struct client *client, const uin
                            size_t size, int64_t now_ns)
 {
     struct displayed displayed;
-    const struct stream *stream = NULL;
+    struct stream *stream = NULL;
 
     if (displayed_decode(bytes, size, &displayed) == 0)
         stream = streams_by_id(parts->streams, displayed.stream);
@@ -88,7 +88,7 @@ static void take_displayed(struct parts *parts, struct client *client, const uin
     client_shows(client, arrival && drives ? arrival->ns : 0);
     if (arrival && arrival->published_ns > 0 && displayed.shown_ns >= arrival->ns &&
         displayed.shown_ns <= now_ns)
-        metrics_record(&parts->metrics, METRICS_GLASS, displayed.shown_ns - arrival->published_ns);
+        metrics_record(&stream->stages, METRICS_GLASS, displayed.shown_ns - arrival->published_ns);
 }
 
 /* Hands a message to whom it is for. */

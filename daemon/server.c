@@ -53,14 +53,15 @@ struct server {
 
 static void take_packets(struct parts *parts, bool poll)
 {
+    struct stream *stream = streams_default(parts->streams);
     int64_t now_ns = clock_now_ns();
     struct packet packet;
 
     while (source_take(parts->source, poll, now_ns, &packet) == 0) {
         bool broke = fanout_packet(parts->fanout, &packet, now_ns);
-        metrics_record_packet(&parts->metrics, &packet, now_ns, clock_now_ns());
+        metrics_record_packet(&stream->stages, &packet, now_ns, clock_now_ns());
         relay_packet(parts->relay, &packet, broke, now_ns);
-        stream_note(streams_default(parts->streams), &packet, now_ns);
+        stream_note(stream, &packet, now_ns);
         source_release(parts->source, &packet);
         now_ns = clock_now_ns();
     }

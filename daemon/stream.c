@@ -107,6 +107,16 @@ void stream_note(struct stream *stream, const struct packet *packet, int64_t now
     stream->gpu_lost = (packet->ring_view.frame.flags & RING_FRAME_GPU_LOST) != 0;
 }
 
+/*
+ * A frame that was made before anybody watched waited for nobody: how long it lay there tells of
+ * no stage.
+ */
+static void record_stages(struct stream *stream, const struct packet *packet, int64_t taken_ns)
+{
+    if (stream_wanted(stream) && packet->stamp_ns[RING_STAGE_PACKET_PUBLISHED] >= stream->wanted_ns)
+        metrics_record_packet(&stream->stages, packet, taken_ns, clock_now_ns());
+}
+
 unsigned stream_take(struct stream *stream)
 {
     int64_t now_ns = clock_now_ns();
@@ -115,6 +125,7 @@ unsigned stream_take(struct stream *stream)
 
     while (source_take(stream->source, false, now_ns, &packet) == 0) {
         bool broke = audience_packet(stream->audience, &packet, now_ns);
+        record_stages(stream, &packet, now_ns);
         arrivals_add(&stream->own_arrivals, &packet, now_ns);
         stream_note(stream, &packet, now_ns);
         if (packet.keyframe)
@@ -130,10 +141,14 @@ unsigned stream_take(struct stream *stream)
 
 void stream_update(struct stream *stream, int64_t now_ns)
 {
-    if (stream->relay)
+    if (stream->relay) {
         relay_clients_changed(stream->relay, now_ns);
-    else
-        demand_update(&stream->demand, now_ns);
+        return;
+    }
+    bool was_wanted = stream_wanted(stream);
+    demand_update(&stream->demand, now_ns);
+    if (stream_wanted(stream) && !was_wanted)
+        stream->wanted_ns = now_ns;
 }
 
 void stream_keyframe(struct stream *stream, int64_t now_ns)

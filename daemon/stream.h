@@ -18,6 +18,7 @@
 #include "daemon/arrivals.h"
 #include "daemon/audience.h"
 #include "daemon/demand.h"
+#include "daemon/metrics.h"
 #include "daemon/relay.h"
 #include "daemon/source.h"
 
@@ -36,16 +37,18 @@ struct stream {
     uint32_t height;
     int64_t frame_ns; /* arrival of the newest frame; 0: none */
     uint64_t frames;
-    uint64_t bytes; /* of their payloads */
-    uint64_t lost;  /* overwritten before they were read */
-    bool gpu_lost;  /* its encoder's GPU failed, and the processor took over */
-    unsigned fps;   /* in the second before */
+    uint64_t bytes;               /* of their payloads */
+    uint64_t lost;                /* overwritten before they were read */
+    bool gpu_lost;                /* its encoder's GPU failed, and the processor took over */
+    unsigned fps;                 /* in the second before */
+    struct metrics_stages stages; /* of its frames that came while it was watched */
     /* stream.c's and streams.c's: */
     struct streams *set;
     struct relay *relay; /* of the default stream; NULL: of another */
     struct audience own_audience;
     struct arrivals own_arrivals;
     struct demand demand;
+    int64_t wanted_ns; /* since when it is; of the default stream not kept */
     struct loop_watch *watch;
     uint64_t frames_before; /* a second ago */
     bool live;

@@ -68,6 +68,17 @@ static const struct {
     {"last_frame_age_seconds", "gauge", last_frame, "Age of its newest frame."},
 };
 
+/* Of streams that never delivered there is nothing to tell. */
+static void write_stages(FILE *file, const struct streams *streams)
+{
+    metrics_write_stages_head(file);
+    for (unsigned at = 0; at < streams_count(streams); at++) {
+        const struct stream *stream = streams_at(streams, at);
+        if (stream->stages.of[METRICS_FANOUT].count > 0)
+            metrics_write_stages(file, stream->name, &stream->stages);
+    }
+}
+
 void stream_metrics_write(FILE *file, const struct streams *streams, int64_t now_ns)
 {
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
@@ -81,4 +92,5 @@ void stream_metrics_write(FILE *file, const struct streams *streams, int64_t now
                         stream->name, value);
         }
     }
+    write_stages(file, streams);
 }

@@ -11,7 +11,7 @@
 
 #include "daemon/streams.h"
 
-/* Writes the families simcast_stream_*; `file` is memory. */
+/* Writes the families simcast_stream_* and simcast_stage_seconds; `file` is memory. */
 void stream_metrics_write(FILE *file, const struct streams *streams, int64_t now_ns);
 
 #endif

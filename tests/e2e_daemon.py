@@ -424,7 +424,8 @@ def prometheus_finds_no_fault_in_the_metrics():
         check(float(values["simcast_frames_delivered_total"]) >= 1, "delivered")
         equal(values["simcast_clients"], "1", "clients")
         for stage in ("wait", "encode", "publish", "wake", "fanout"):
-            check(int(values[f'simcast_stage_seconds_count{{stage="{stage}"}}']) >= 1, stage)
+            check(int(values[f'simcast_stage_seconds_count{{stream="front",stage="{stage}"}}'])
+                  >= 1, stage)
         if shutil.which("promtool"):
             judged = subprocess.run(["promtool", "check", "metrics"], input=page,
                                     capture_output=True, check=False)

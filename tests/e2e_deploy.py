@@ -252,8 +252,8 @@ def prometheus_scrapes_the_daemon_with_a_viewers_token():
             check(wait_until(lambda: ask("up") == [1.0], 20), f"up: {ask('up')}")
             check(wait_until(lambda: ask("simcast_clients") == [1.0], 5), "clients")
             check(wait_until(lambda: ask("simcast_frames_delivered_total > 0"), 5), "delivered")
-            check(wait_until(lambda: ask('simcast_stage_seconds_count{stage="fanout"} > 0'), 5),
-                  "histogram")
+            check(wait_until(lambda: ask('simcast_stage_seconds_count{stream="front",'
+                                         'stage="fanout"} > 0'), 5), "histogram")
             equal(ask('count({__name__=~"simcast_.*"}) > 50') is not None, True, "all of them")
 
 

@@ -8,6 +8,7 @@ get theirs over HTTP in the codec that they need.
 import contextlib
 import json
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -377,10 +378,7 @@ def read_slowly(client, bytes_per_s, seconds):
 @case
 def the_glass_latency_is_known_from_what_viewers_say():
     def count(daemon):
-        text = daemon.get("/metrics")[2].decode()
-        (line,) = [line for line in text.splitlines()
-                   if line.startswith('simcast_stage_seconds_count{stage="glass"}')]
-        return int(line.split()[1])
+        return stage_counts(daemon)["arm", "glass"]
     with simcastd() as daemon, ring(daemon, "arm") as arm, daemon.connect(**NO_DEFAULT) as client:
         serves(daemon, "arm")
         arm.play()
@@ -394,6 +392,38 @@ def the_glass_latency_is_known_from_what_viewers_say():
         client.send_displayed(frame.frame_seq, 999, time.monotonic_ns())
         client.send_displayed(frame.frame_seq, number, time.monotonic_ns())
         check(wait_until(lambda: count(daemon) == 1), f"{count(daemon)} counted, expected 1")
+
+
+def stage_counts(daemon):
+    """(stream, stage) -> how many frames /metrics has counted."""
+    text = daemon.get("/metrics")[2].decode()
+    return {(stream, stage): int(count) for stream, stage, count in re.findall(
+        r'^simcast_stage_seconds_count\{stream="(.*)",stage="(.*)"\} (\d+)$', text, re.MULTILINE)}
+
+
+@case
+def stages_are_told_of_the_rendition_that_is_watched():
+    with Stack() as stack:
+        daemon = stack.daemon
+        serves(daemon, "front", "front+jpeg", "front+h264")
+        equal(stage_counts(daemon), {}, "before anybody watches")
+        with socket.create_connection(daemon.address) as reader:
+            reader.sendall(b"GET /stream?camera=front&rendition=jpeg HTTP/1.1\r\n"
+                           b"Host: localhost\r\n\r\n")
+            text = b""
+            while text.count(b"--simcast-frame") < 5:
+                more = reader.recv(65536)
+                check(more, f"it ended: {text[:200]}")
+                text += more
+            counts = stage_counts(daemon)
+            top = subprocess.run(
+                [daemon_cases.build / "cli" / "simcast", "top", "--json", "--interval", "1",
+                 "--ipc-dir", daemon.directory, "--server", f"127.0.0.1:{daemon.port}"],
+                capture_output=True, check=True, timeout=30)
+        equal({stream for stream, _ in counts}, {"front+jpeg"}, "streams with stages")
+        for stage in ("wait", "encode", "publish", "wake", "fanout"):
+            check(counts["front+jpeg", stage] >= 4, f"{stage}: {counts}")
+        check(json.loads(top.stdout)["stages"]["encode"]["p50_s"] > 0, f"top: {top.stdout}")
 
 
 @case

@@ -10,12 +10,14 @@
 
 static struct counters counters;
 static struct metrics metrics;
+static struct metrics_stages stages;
 static char *page;
 
 static void set_up(void)
 {
     counters = (struct counters){.frames_broadcast = 7};
     metrics = (struct metrics){0};
+    stages = (struct metrics_stages){0};
     page = NULL;
 }
 
@@ -37,6 +39,8 @@ static void write_page(int64_t age_ns)
 
     ck_assert_ptr_nonnull(file);
     metrics_write(file, &metrics, &state);
+    metrics_write_stages_head(file);
+    metrics_write_stages(file, "arm+jpeg", &stages);
     ck_assert_int_eq(fclose(file), 0);
 }
 
@@ -47,18 +51,18 @@ static void has(const char *line)
 
 START_TEST(buckets_are_cumulative_and_hold_their_bound)
 {
-    metrics_record(&metrics, METRICS_ENCODE, 1000000);
-    metrics_record(&metrics, METRICS_ENCODE, 1000001);
-    metrics_record(&metrics, METRICS_ENCODE, 5 * NS_PER_S);
-    metrics_record(&metrics, METRICS_ENCODE, -1);
+    metrics_record(&stages, METRICS_ENCODE, 1000000);
+    metrics_record(&stages, METRICS_ENCODE, 1000001);
+    metrics_record(&stages, METRICS_ENCODE, 5 * NS_PER_S);
+    metrics_record(&stages, METRICS_ENCODE, -1);
     write_page(-1);
-    has("simcast_stage_seconds_bucket{stage=\"encode\",le=\"0.0005\"} 1\n");
-    has("simcast_stage_seconds_bucket{stage=\"encode\",le=\"0.001\"} 2\n");
-    has("simcast_stage_seconds_bucket{stage=\"encode\",le=\"0.0025\"} 3\n");
-    has("simcast_stage_seconds_bucket{stage=\"encode\",le=\"1\"} 3\n");
-    has("simcast_stage_seconds_bucket{stage=\"encode\",le=\"+Inf\"} 4\n");
-    has("simcast_stage_seconds_count{stage=\"encode\"} 4\n");
-    has("simcast_stage_seconds_sum{stage=\"encode\"} 5.002000001\n");
+    has("simcast_stage_seconds_bucket{stream=\"arm+jpeg\",stage=\"encode\",le=\"0.0005\"} 1\n");
+    has("simcast_stage_seconds_bucket{stream=\"arm+jpeg\",stage=\"encode\",le=\"0.001\"} 2\n");
+    has("simcast_stage_seconds_bucket{stream=\"arm+jpeg\",stage=\"encode\",le=\"0.0025\"} 3\n");
+    has("simcast_stage_seconds_bucket{stream=\"arm+jpeg\",stage=\"encode\",le=\"1\"} 3\n");
+    has("simcast_stage_seconds_bucket{stream=\"arm+jpeg\",stage=\"encode\",le=\"+Inf\"} 4\n");
+    has("simcast_stage_seconds_count{stream=\"arm+jpeg\",stage=\"encode\"} 4\n");
+    has("simcast_stage_seconds_sum{stream=\"arm+jpeg\",stage=\"encode\"} 5.002000001\n");
 }
 END_TEST
 
@@ -66,13 +70,13 @@ START_TEST(unknown_stamps_are_not_recorded)
 {
     struct packet packet = {.stamp_ns = {0, 1000, 2000, 0, 5000}};
 
-    metrics_record_packet(&metrics, &packet, 6000, 9000);
-    ck_assert_uint_eq(metrics.stages[METRICS_RENDER].count, 0);
-    ck_assert_uint_eq(metrics.stages[METRICS_ENCODE].count, 0);
-    ck_assert_uint_eq(metrics.stages[METRICS_PUBLISH].count, 0);
-    ck_assert_int_eq(metrics.stages[METRICS_WAIT].sum_ns, 1000);
-    ck_assert_int_eq(metrics.stages[METRICS_WAKE].sum_ns, 1000);
-    ck_assert_int_eq(metrics.stages[METRICS_FANOUT].sum_ns, 3000);
+    metrics_record_packet(&stages, &packet, 6000, 9000);
+    ck_assert_uint_eq(stages.of[METRICS_RENDER].count, 0);
+    ck_assert_uint_eq(stages.of[METRICS_ENCODE].count, 0);
+    ck_assert_uint_eq(stages.of[METRICS_PUBLISH].count, 0);
+    ck_assert_int_eq(stages.of[METRICS_WAIT].sum_ns, 1000);
+    ck_assert_int_eq(stages.of[METRICS_WAKE].sum_ns, 1000);
+    ck_assert_int_eq(stages.of[METRICS_FANOUT].sum_ns, 3000);
 }
 END_TEST
 

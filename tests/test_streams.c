@@ -311,6 +311,37 @@ START_TEST(an_unwatched_ring_that_flows_wakes_us_once_a_second)
 }
 END_TEST
 
+static uint64_t stage_count(const struct stream *stream, enum metrics_stage stage)
+{
+    return stream->stages.of[stage].count;
+}
+
+START_TEST(stages_are_counted_of_the_stream_that_is_watched)
+{
+    struct ring_producer *arm = produce("arm");
+    struct ring_producer *jpeg = produce("arm+jpeg");
+    struct stream *stream = await_stream("arm", "jpeg");
+    const struct stream *other = await_stream("arm", "");
+
+    publish(jpeg, VIDEO_CODEC_JPEG); /* another program wants it */
+    LOOP_UNTIL(stream->frames == 1);
+    ck_assert_uint_eq(stage_count(stream, METRICS_FANOUT), 0);
+    publish(jpeg, VIDEO_CODEC_JPEG); /* lies there until somebody watches */
+    loop_run_once(loop);
+    watch(stream, CLIENT_V1);
+    LOOP_UNTIL(stream->frames == 2);
+    ck_assert_uint_eq(stage_count(stream, METRICS_WAKE), 0);
+    publish(jpeg, VIDEO_CODEC_JPEG);
+    LOOP_UNTIL(stream->frames == 3);
+    ck_assert_uint_eq(stage_count(stream, METRICS_WAKE), 1);
+    ck_assert_uint_eq(stage_count(stream, METRICS_FANOUT), 1);
+    ck_assert_uint_eq(stage_count(other, METRICS_FANOUT), 0);
+    ck_assert_uint_eq(stage_count(streams_default(streams), METRICS_FANOUT), 0);
+    ring_producer_close(jpeg);
+    ring_producer_close(arm);
+}
+END_TEST
+
 START_TEST(who_watches_keeps_the_stream_while_its_producer_is_away)
 {
     struct ring_producer *arm = produce("arm");
@@ -456,6 +487,7 @@ int main(void)
     tcase_add_test(cases, other_files_are_passed_by);
     tcase_add_test(cases, a_ring_is_wanted_while_somebody_watches);
     tcase_add_test(cases, an_unwatched_ring_that_flows_wakes_us_once_a_second);
+    tcase_add_test(cases, stages_are_counted_of_the_stream_that_is_watched);
     tcase_add_test(cases, who_watches_keeps_the_stream_while_its_producer_is_away);
     tcase_add_test(cases, the_gate_hears_of_other_renditions_of_the_default_camera);
     tcase_add_loop_test(cases, the_directory_may_be_replaced, 0, 2);

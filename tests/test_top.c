@@ -91,6 +91,16 @@ START_TEST(percentiles_are_of_what_came_between)
     /* It began anew: all of it is new. */
     struct top_buckets anew = {.count = 2, .bound = {0.001, 0.002}, .upto = {4, 4}, .total = 4};
     ck_assert_double_eq_tol(top_buckets_percentile(&before, &anew, 50), 0.0005, 1e-9);
+    /* Of two histograms: 10 came to the one, 4 to the other that began anew. */
+    struct top_buckets sum = {0};
+    now.total -= 1000;
+    top_buckets_gain(&before, &now, &sum);
+    top_buckets_gain(&before, &anew, &sum);
+    ck_assert_double_eq(sum.upto[0], 4);
+    ck_assert_double_eq(sum.upto[1], 14);
+    ck_assert_double_eq(sum.total, 14);
+    top_buckets_gain(&before, &(struct top_buckets){.count = 1, .upto = {9}, .total = 9}, &sum);
+    ck_assert_double_eq(sum.total, 14); /* other bounds */
     ck_assert(top_metrics_buckets(&metrics, "simcast_t_seconds", "stage=\"a\"", &from_page));
     ck_assert_uint_eq(from_page.count, 2);
     ck_assert_double_eq(from_page.total, 21);
