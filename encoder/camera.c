@@ -17,13 +17,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "encoder/trouble.h"
 
 #define TICK_MS 1000
 #define THREAD_NAME_BYTES 16
 
 struct camera {
     char name[RING_STREAM_BYTES];
-    struct stage *stage; /* the thread's, while it runs */
+    struct stage *stage; /* the thread's, while it runs, as is what follows */
+    struct trouble trouble;
     pthread_t thread;
     int stop_fd;
     pthread_mutex_t mutex; /* of what follows */
@@ -33,7 +35,9 @@ struct camera {
 static void report(struct camera *camera)
 {
     struct camera_status status = {.alive_ns = clock_now_ns()};
+    struct rendition_counts counts = stage_counts(camera->stage);
 
+    trouble_tell(&camera->trouble, camera->name, &counts, status.alive_ns);
     stage_describe(camera->stage, status.text, sizeof(status.text));
     pthread_mutex_lock(&camera->mutex);
     if (!stage_attached(camera->stage))
@@ -122,6 +126,15 @@ static void log_summary(const struct rendition *rendition)
                  (double)times->max_ns / NS_PER_MS);
 }
 
+/* Frames that no rendition got are in no rendition's summary. */
+static void log_refused(const struct camera *camera)
+{
+    struct rendition_counts counts = stage_counts(camera->stage);
+
+    if (counts.refused > 0)
+        log_warning("%s: pictures refused in all: %" PRIu64, camera->name, counts.refused);
+}
+
 void camera_close(struct camera *camera)
 {
     uint64_t one = 1;
@@ -133,6 +146,7 @@ void camera_close(struct camera *camera)
     pthread_join(camera->thread, NULL);
     for (unsigned i = 0; i < stage_rendition_count(camera->stage); i++)
         log_summary(stage_rendition(camera->stage, i));
+    log_refused(camera);
     stage_close(camera->stage);
     close(camera->stop_fd);
     pthread_mutex_destroy(&camera->mutex);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One camera, one rendition: what becomes of frames, wishes and lies. */
+#include "encoder/trouble.h"
 #include "shm/layout.h"
 #include "tests/stage_kit.h"
 
@@ -258,6 +259,34 @@ START_TEST(frames_that_lie_are_refused_counted_and_named_once)
 }
 END_TEST
 
+START_TEST(what_goes_wrong_is_told_once_a_minute)
+{
+    const int64_t start_ns = clock_now_ns();
+    struct trouble trouble = {0};
+
+    begin();
+    header_after(WIDTH, HEIGHT);
+    capture_log();
+    for (unsigned second = 0; second < 300; second++) {
+        if (second == 10 || second == 20 || second == 200) { /* told at 70 and at 260 */
+            uint64_t before = stage_counts(world.stage).refused;
+            publish_lie(lie_of_stride);
+            TURN_UNTIL(stage_counts(world.stage).refused > before);
+        }
+        struct rendition_counts counts = stage_counts(world.stage);
+        trouble_tell(&trouble, STREAM, &counts, start_ns + second * NS_PER_S);
+    }
+    ck_assert_uint_eq(stage_counts(world.stage).refused, 3);
+    unsigned told = logged("of the last minute");
+    unsigned first = logged("2 refused, 0 coded worse than asked, 0 lost; in all 2, 0 and 0");
+    unsigned second = logged("1 refused, 0 coded worse than asked, 0 lost; in all 3, 0 and 0");
+    release_log();
+    ck_assert_uint_eq(told, 2);
+    ck_assert_uint_eq(first, 1);
+    ck_assert_uint_eq(second, 1);
+}
+END_TEST
+
 START_TEST(a_slot_too_small_makes_worse_pictures_or_counts_them)
 {
     struct stream_settings asked = {.codec = VIDEO_CODEC_JPEG, .jpeg_quality = 95};
@@ -389,6 +418,7 @@ int main(void)
     tcase_add_test(cases, a_restarted_simulator_begins_with_a_keyframe);
     tcase_add_loop_test(cases, frames_that_lie_are_refused_counted_and_named_once, 0,
                         sizeof(lies) / sizeof(lies[0]));
+    tcase_add_test(cases, what_goes_wrong_is_told_once_a_minute);
     tcase_add_test(cases, a_slot_too_small_makes_worse_pictures_or_counts_them);
     tcase_add_test(cases, no_more_than_the_asked_fps_are_encoded);
     tcase_add_test(cases, only_a_lone_camera_shares_its_pictures_among_threads);
