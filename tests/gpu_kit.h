@@ -166,6 +166,20 @@ static inline struct fake_nvenc_state nvenc_state(void)
     return state;
 }
 
+/* How a stand-in is to fail, by a variable of the environment. */
+struct gpu_failure {
+    const char *variable;
+    const char *value;
+    const char *reason; /* in the complaint */
+};
+
+static inline void gpu_assert_told(const struct gpu_failure *failure)
+{
+    ck_assert_msg(strstr(codec_complaint(), failure->reason) != NULL,
+                  "%s=%s: \"%s\" does not say \"%s\"", failure->variable, failure->value,
+                  codec_complaint(), failure->reason);
+}
+
 static inline void gpu_assert_nothing_is_left(void)
 {
     struct fake_cuda_state cuda = cuda_state();

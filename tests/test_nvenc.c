@@ -399,11 +399,7 @@ END_TEST
 
 /* ---- what fails ---------------------------------------------------------------------------- */
 
-static const struct failure {
-    const char *variable;
-    const char *value;
-    const char *reason; /* in the complaint */
-} open_failures[] = {
+static const struct gpu_failure open_failures[] = {
     {"FAKE_CUDA_DEVICES", "0", "nvidia-smi"},
     {"FAKE_CUDA_FAIL", "cuInit:803", "reboot"},
     {"FAKE_CUDA_FAIL", "cuDevicePrimaryCtxRetain:2", "out of memory"},
@@ -440,15 +436,13 @@ static int open_backend(const struct codec_backend *backend, struct codec **ret_
 
 START_TEST(what_does_not_open_says_why_and_leaves_nothing)
 {
-    const struct failure *failure = &open_failures[_i];
+    const struct gpu_failure *failure = &open_failures[_i];
     struct codec *codec = NULL;
 
     setenv(failure->variable, failure->value, 1);
     ck_assert_int_eq(open_backend(&codec_nvenc, &codec), -ENODEV);
     ck_assert_ptr_null(codec);
-    ck_assert_msg(strstr(codec_complaint(), failure->reason) != NULL,
-                  "%s=%s: \"%s\" does not say \"%s\"", failure->variable, failure->value,
-                  codec_complaint(), failure->reason);
+    gpu_assert_told(failure);
     unsetenv(failure->variable);
     gpu_assert_nothing_is_left();
     ck_assert_int_eq(open_backend(&codec_nvenc, &codec), 0); /* and opens when it can */
@@ -478,7 +472,7 @@ START_TEST(a_gpu_may_have_only_one_of_the_codecs)
 }
 END_TEST
 
-static const struct failure losses[] = {
+static const struct gpu_failure losses[] = {
     {"FAKE_NVENC_FAIL", "nvEncEncodePicture:5", "device does not exist"},
     {"FAKE_NVENC_FAIL", "nvEncEncodePicture:20", "generic"},
     {"FAKE_NVENC_FAIL", "nvEncLockBitstream:5", "device does not exist"},
@@ -487,7 +481,7 @@ static const struct failure losses[] = {
 
 START_TEST(a_gpu_lost_in_mid_stream_is_an_error_and_no_more)
 {
-    const struct failure *loss = &losses[_i];
+    const struct gpu_failure *loss = &losses[_i];
 
     if (strcmp(loss->variable, "FAKE_CUDA_FAIL") == 0)
         gpu_allow_leaks();
@@ -502,8 +496,7 @@ START_TEST(a_gpu_lost_in_mid_stream_is_an_error_and_no_more)
     if (rc == 0)
         rc = codec_nvenc.encode(session.codec, false, &packet);
     ck_assert_int_eq(rc, -EIO);
-    ck_assert_msg(strstr(codec_complaint(), loss->reason) != NULL, "\"%s\" does not say \"%s\"",
-                  codec_complaint(), loss->reason);
+    gpu_assert_told(loss);
     codec_nvenc.close(session.codec);
     session.codec = NULL;
     session_close(&session);

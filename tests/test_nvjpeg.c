@@ -185,11 +185,7 @@ START_TEST(rgb24_of_the_gpu_is_read_where_it_lies)
 }
 END_TEST
 
-static const struct failure {
-    const char *variable;
-    const char *value;
-    const char *reason;
-} open_failures[] = {
+static const struct gpu_failure open_failures[] = {
     {"FAKE_CUDA_DEVICES", "0", "nvidia-smi"},
     {"FAKE_CUDA_FAIL", "cuMemAlloc:2", "out of memory"},
     {"FAKE_NVJPEG_FAIL", "nvjpegCreateSimple:7", "nvjpegCreateSimple failed with 7"},
@@ -200,21 +196,20 @@ static const struct failure {
 
 START_TEST(what_does_not_open_says_why_and_leaves_nothing)
 {
-    const struct failure *failure = &open_failures[_i];
+    const struct gpu_failure *failure = &open_failures[_i];
     struct codec_config config = config_for(320, 240, 80);
     struct codec *codec = NULL;
 
     setenv(failure->variable, failure->value, 1);
     ck_assert_int_eq(codec_nvjpeg.open(&config, &codec), -ENODEV);
-    ck_assert_msg(strstr(codec_complaint(), failure->reason) != NULL, "\"%s\" does not say \"%s\"",
-                  codec_complaint(), failure->reason);
+    gpu_assert_told(failure);
     unsetenv(failure->variable);
     assert_nothing_is_left();
     codec_nvjpeg.close(codec_open(320, 240, 80)); /* and opens when it can */
 }
 END_TEST
 
-static const struct failure losses[] = {
+static const struct gpu_failure losses[] = {
     {"FAKE_NVJPEG_FAIL", "nvjpegEncodeImage:6", "nvjpegEncodeImage failed with 6"},
     {"FAKE_NVJPEG_FAIL", "nvjpegEncodeRetrieveBitstream:6", "RetrieveBitstream"},
     {"FAKE_NVJPEG_FAIL", "nvjpegEncoderParamsSetQuality:6", "SetQuality"},
@@ -235,8 +230,7 @@ START_TEST(a_gpu_lost_in_mid_stream_is_an_error_and_no_more)
     ck_assert(codec_nvjpeg.adapt(codec, &config.settings));
     setenv(losses[_i].variable, losses[_i].value, 1);
     ck_assert_int_eq(encode(codec, &picture, PACKET_BYTES, &packet), -EIO);
-    ck_assert_msg(strstr(codec_complaint(), losses[_i].reason) != NULL,
-                  "\"%s\" does not say \"%s\"", codec_complaint(), losses[_i].reason);
+    gpu_assert_told(&losses[_i]);
     codec_nvjpeg.close(codec);
     kit_frame_free(&kit);
 }
