@@ -16,19 +16,18 @@ import time
 
 from case_kit import command_line, run_part
 from daemon_kit import Daemon, wait_until
+from program_kit import Yard
 
 ROWS, COLUMNS = 24, 80
 TOKEN = "a-viewers-token-of-some-length"
 
 
-class Stack:
-    """Simulator, encoder, control loop and simcastd, in a directory of their own."""
+class Stack(Yard):
+    """Simulator, encoder, control loop and simcastd."""
 
     def __init__(self, build, *daemon_options):
+        super().__init__()
         self.build = build
-        self.scratch = tempfile.TemporaryDirectory(prefix="simcast-e2e-")
-        self.directory = pathlib.Path(self.scratch.name)
-        self.running = []
         self.daemon_options = daemon_options
         self.daemon = None
 
@@ -42,16 +41,13 @@ class Stack:
 
     def __exit__(self, *_):
         self.daemon.stop()
-        for process in self.running:
-            process.terminate()
-            process.wait(10)
-        self.scratch.cleanup()
+        super().__exit__()
 
     def start(self, name, *options):
         folder = name.removeprefix("simcast-")
-        self.running.append(subprocess.Popen(
-            [self.build / folder / name, "--ipc-dir", self.directory, *map(str, options)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        self.launch([self.build / folder / name, "--ipc-dir", self.directory, *options],
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL)
 
     def command(self, *options):
         return [str(self.build / "cli" / "simcast"), "top", "--ipc-dir", str(self.directory),
