@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import struct
 import subprocess
@@ -34,6 +35,7 @@ OBSERVATIONS = "tcp://127.0.0.1:43422"
 COMMANDS = "tcp://127.0.0.1:43423"
 WIDTH, HEIGHT = 128, 96
 THEIR_JOINTS = 18
+CAP_IPC_LOCK, CAP_SYS_NICE = 14, 23  # capabilities(7)
 STOP_SECONDS_MAX = 0.2  # a period and a gate's tick are 60 ms; the rest is for a busy machine
 
 
@@ -60,12 +62,12 @@ class Programs:
             process.communicate()
         self.scratch.cleanup()
 
-    def start(self, name, *options, **keywords):
+    def start(self, name, *options, prefix=()):
+        """`prefix`: words before its command line, such as prlimit."""
         folder = name.removeprefix("simcast-")
         process = subprocess.Popen(
-            [self.build / folder / name, "--ipc-dir", self.directory, *map(str, options)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            **keywords)
+            [*prefix, self.build / folder / name, "--ipc-dir", self.directory, *map(str, options)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.running.append(process)
         return process
 
@@ -124,7 +126,7 @@ def the_game_loop_finds_nothing_wrong(build):
 def wrong_options_and_policies_are_refused_in_one_sentence(build):
     wrong = [["--rate", "0"], ["--rate", "1001"], ["--rate", "x"], ["--fifo", "100"], ["--waltz"],
              ["--policy", "waltz"], ["--policy", "./waltz.so"], ["--policy", "mlp:/no/such"],
-             ["--policy", "mlp"], ["--policy", "external"], ["walk"],
+             ["--policy", "mlp"], ["--policy", "x" * 1024], ["--policy", "external"], ["walk"],
              ["--joint-map", "0,1,2"], ["--observations", "tcp://127.0.0.1:1"],
              ["--log-level", "loud"], ["--bus", "carrier:pigeon"]]
     with Programs(build) as programs:
@@ -165,31 +167,49 @@ def it_waits_for_a_robot_and_survives_its_restart(build):
         assert os.listdir(programs.directory) == []
 
 
-def an_operators_stop_arrives_without_a_bus(build):
+@contextlib.contextmanager
+def a_driven_robot(build):
+    """(nats, client, hal, dump) while a client drives the robot by way of NATS."""
     if not pathlib.Path(NatsServer.PROGRAM).exists():
         raise Skip("nats-server is not installed (apt install nats-server)")
-    nats = NatsServer(NATS_PORT)
-    try:
-        with Programs(build) as programs:
-            bus = ["--bus", f"nats://127.0.0.1:{NATS_PORT}"]
-            programs.start("simcast-sim", "--pattern", "--fps", 30, *bus)
-            programs.start("simcast-encoder", "--codec", "jpeg")
-            programs.start("simcast-hal", *bus)
-            dump = Dump(programs)
-            with Daemon(build / "daemon" / "simcastd", *bus, "--video-source", "ring",
-                        directory=programs.directory) as daemon:
-                with daemon.connect() as client:
-                    drive_until(client, lambda: dump.mode() == "ARMED", dump)
-                    nats.stop()
-                    client.send_command("estop", 10_000)
-                    begin = time.monotonic()
-                    assert wait_until(lambda: dump.mode() == "ESTOP", 5), dump.newest
-                    took = time.monotonic() - begin
-                    # The bus is gone, so the robot's own layer cannot have been told of an ESTOP.
-                    assert dump.mode("state") != "ESTOP", dump.newest
-                    assert took < STOP_SECONDS_MAX, f"{took:.3f} s"
-    finally:
+    bus = ["--bus", f"nats://127.0.0.1:{NATS_PORT}"]
+    with NatsServer(NATS_PORT) as nats, Programs(build) as programs:
+        programs.start("simcast-sim", "--pattern", "--fps", 30, *bus)
+        programs.start("simcast-encoder", "--codec", "jpeg")
+        hal = programs.start("simcast-hal", *bus)
+        dump = Dump(programs)
+        with Daemon(build / "daemon" / "simcastd", *bus, "--video-source", "ring",
+                    directory=programs.directory) as daemon, daemon.connect() as client:
+            drive_until(client, lambda: dump.mode() == "ARMED", dump)
+            yield nats, client, hal, dump
+
+
+def await_mode(dump, mode):
+    begin = time.monotonic()
+    assert wait_until(lambda: dump.mode() == mode, 5), dump.newest
+    took = time.monotonic() - begin
+    assert took < STOP_SECONDS_MAX, f"{took:.3f} s"
+
+
+def an_operators_stop_arrives_without_a_bus(build):
+    with a_driven_robot(build) as (nats, client, _, dump):
         nats.stop()
+        client.send_command("estop", 10_000)
+        await_mode(dump, "ESTOP")
+        # The bus is gone, so the robot's own layer cannot have been told of an ESTOP.
+        assert dump.mode("state") != "ESTOP", dump.newest
+
+
+def a_hold_arrives_without_a_bus(build):
+    with a_driven_robot(build) as (nats, client, hal, dump):
+        # It hangs: else the robot's own layer would see its end, and hold as soon as the gate.
+        nats.process.send_signal(signal.SIGSTOP)
+        client.drop()  # nobody watches any more
+        await_mode(dump, "HOLD")
+        hal.send_signal(signal.SIGTERM)
+        _, err = hal.communicate(timeout=10)
+        after = err[err.rindex("ARMED by "):].splitlines()[1]
+        assert "HOLD by simcastd's gate" in after, err
 
 
 class ControlProgram:
@@ -262,6 +282,37 @@ def check_pictures(metadata, pictures):
     assert sure[0] == 1.0 and sure[-1] == 0.5, (sure[0], sure[-1])
 
 
+def log_until(process, text, seconds=10):
+    """What it logs, up to a line with this text. It must go on logging."""
+    deadline = time.monotonic() + seconds
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if text in line:
+            break
+        assert time.monotonic() < deadline, "".join(lines)
+    return "".join(lines)
+
+
+def wrong_commands_are_logged_once_of_each_kind_and_all_counted(build):
+    if zmq is None:
+        raise Skip("python3-zmq is not installed (apt install python3-zmq)")
+    with Programs(build) as programs, zmq.Context() as context:
+        hal = programs.start("simcast-hal", "--policy", "external", "--observations", OBSERVATIONS,
+                             "--commands", COMMANDS, "--log-level", "debug")
+        with context.socket(zmq.PUSH) as pusher:
+            pusher.setsockopt(zmq.LINGER, 0)
+            pusher.connect(COMMANDS)
+            for count in (1, 2):  # statistics are logged each second
+                pusher.send_multipart([b"{}"])
+                log = log_until(hal, f'"refused":{count},')
+                said = log.count("refused because of the number of parts")
+                assert said == (1 if count == 1 else 0), log
+            pusher.send_multipart([b"{", b""])
+            log = log_until(hal, '"refused":3,')
+            assert log.count("refused because of the metadata's JSON") == 1, log
+
+
 def a_control_program_sees_the_cameras_and_moves_the_joints(build):
     if zmq is None:
         raise Skip("python3-zmq is not installed (apt install python3-zmq)")
@@ -322,10 +373,24 @@ def simcast_hal_dump_prints_states_and_actions(build):
         assert all(after["seq"] > before["seq"] for before, after in zip(actions, actions[1:]))
 
 
+def powerless():
+    """Words before a command line: neither limit nor capability allows it to be punctual."""
+    words = ["prlimit", "--rtprio=0:0", "--memlock=0:0"]
+    status = pathlib.Path("/proc/self/status").read_text()
+    effective = int(status.split("CapEff:")[1].split()[0], 16)
+    if effective & (1 << CAP_IPC_LOCK | 1 << CAP_SYS_NICE):
+        words += ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+    missing = [word for word in ("prlimit", "setpriv") if word in words and not shutil.which(word)]
+    if missing:
+        raise Skip(f"{missing[0]} is not installed (apt install util-linux)")
+    return words
+
+
 def what_the_kernel_refuses_is_said_and_survived(build):
     with Programs(build) as programs:
         programs.start("simcast-sim", "--pattern", "--fps", 10)
-        hal = programs.start("simcast-hal", "--cpu", 1023, "--inference-cpu", 1023)
+        hal = programs.start("simcast-hal", "--fifo", 50, "--lock-memory", "--cpu", 1023,
+                             "--inference-cpu", 1023, prefix=powerless())
         dump = Dump(programs)
         dump.await_actions(50)
         assert stop(dump.process) == 0
@@ -333,6 +398,11 @@ def what_the_kernel_refuses_is_said_and_survived(build):
         _, err = hal.communicate(timeout=10)
         assert hal.returncode == 0, err
         assert err.count("cannot be pinned to CPU 1023") == 2, err
+        for loop in ("hal: SCHED_FIFO 50", "inference: SCHED_FIFO 49"):
+            assert f"{loop} is refused (Operation not permitted)" in err, err
+        assert err.count("give CAP_SYS_NICE or raise RLIMIT_RTPRIO") == 2, err
+        assert err.count("memory cannot be locked (Operation not permitted)") == 1, err
+        assert err.count("give CAP_IPC_LOCK or raise RLIMIT_MEMLOCK") == 1, err
 
 
 def an_exported_network_runs(build):
@@ -371,6 +441,7 @@ def the_demo_walks_by_its_policy(build):
 CASES = [the_game_loop_finds_nothing_wrong, wrong_options_and_policies_are_refused_in_one_sentence,
          the_simulator_refuses_wrong_options_in_one_sentence,
          it_waits_for_a_robot_and_survives_its_restart, an_operators_stop_arrives_without_a_bus,
+         a_hold_arrives_without_a_bus, wrong_commands_are_logged_once_of_each_kind_and_all_counted,
          a_control_program_sees_the_cameras_and_moves_the_joints,
          simcast_hal_dump_prints_states_and_actions, what_the_kernel_refuses_is_said_and_survived,
          an_exported_network_runs, the_demo_walks_by_its_policy]
