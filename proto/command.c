@@ -61,9 +61,31 @@ static int read_velocity(json_t *data, struct command *command, const char **ret
 {
     if (read_number(data, "linear_x", &command->data.velocity.linear_x_mps) < 0 ||
         read_number(data, "linear_y", &command->data.velocity.linear_y_mps) < 0 ||
-        read_number(data, "angular_z", &command->data.velocity.angular_z_radps) < 0) {
-        *ret_reason = "linear_x, linear_y and angular_z must be finite numbers";
+        read_number(data, "angular_z", &command->data.velocity.angular_z_radps) < 0 ||
+        read_number(data, "angular_y", &command->data.velocity.angular_y_radps) < 0) {
+        *ret_reason = "linear_x, linear_y, angular_z and angular_y must be finite numbers";
         return -EPROTO;
+    }
+    return 0;
+}
+
+/*
+ * Some readers of the bus look at the top level and some in "data": a velocity that is judged by
+ * one and obeyed by the other would pass every limit. What stands at the top must be the same in
+ * "data".
+ */
+static int check_both_places(json_t *root, json_t *data, const char **ret_reason)
+{
+    static const char *const keys[] = {"linear_x", "linear_y", "angular_z", "angular_y"};
+
+    for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        json_t *above = json_object_get(root, keys[i]);
+        json_t *within = json_object_get(data, keys[i]);
+        if (above && (!json_is_number(above) || !json_is_number(within) ||
+                      json_number_value(above) != json_number_value(within))) {
+            *ret_reason = "a velocity beside data must be the same in data";
+            return -EPROTO;
+        }
     }
     return 0;
 }
@@ -325,7 +347,11 @@ static int read_command(json_t *root, struct command *command, const char **ret_
         *ret_reason = "data must be an object";
         return -EPROTO;
     }
-    return actions[command->action].read(json_is_object(data) ? data : root, command, ret_reason);
+    if (!json_is_object(data))
+        return actions[command->action].read(root, command, ret_reason);
+    if (command->action == COMMAND_SET_CMD_VEL && check_both_places(root, data, ret_reason) < 0)
+        return -EPROTO;
+    return actions[command->action].read(data, command, ret_reason);
 }
 
 static json_t *load(const char *json, size_t json_bytes, int *ret_error, const char **ret_reason)
@@ -438,10 +464,13 @@ int command_set_velocity(const char *json, size_t json_bytes, const double veloc
     if (!root)
         return error;
     json_t *data = json_object_get(root, "data");
-    for (unsigned i = 0; i < 3 && error == 0; i++)
-        if (json_object_set_new(json_is_object(data) ? data : root, keys[i],
-                                json_real(velocity[i])) < 0)
+    json_t *object = json_is_object(data) ? data : root;
+    for (unsigned i = 0; i < 3 && error == 0; i++) {
+        bool twice = object != root && json_object_get(root, keys[i]);
+        if (json_object_set_new(object, keys[i], json_real(velocity[i])) < 0 ||
+            (twice && json_object_set_new(root, keys[i], json_real(velocity[i])) < 0))
             error = -ENOMEM;
+    }
     size_t bytes = json_dumpb(root, ret_json, capacity, JSON_COMPACT);
     json_decref(root);
     if (error == 0 && (bytes == 0 || bytes >= capacity))

@@ -67,6 +67,7 @@ struct command {
             double linear_x_mps; /* forward */
             double linear_y_mps; /* left */
             double angular_z_radps;
+            double angular_y_radps;      /* pitch; for robots of others, usually left out */
         } velocity;                      /* SET_CMD_VEL */
         double alpha;                    /* SET_ALPHA, 0 to 1 */
         bool paused;                     /* PAUSE */
@@ -81,7 +82,8 @@ struct command {
 
 /*
  * Parses a client's JSON, which names its own action. Unknown keys are ignored; the data may
- * stand in "data" or, as some programs write it, at the top level.
+ * stand in "data" or, as some programs write it, at the top level. A velocity that stands in both
+ * must be the same in both, because some readers look here and some there: else -EPROTO.
  * Errors: -EPROTO not JSON, not an object, or a field of the wrong type or not finite;
  * -ENOTSUP an action that is not in the table; -EMSGSIZE over COMMAND_BYTES_MAX;
  * -ERANGE settings out of range.
@@ -108,8 +110,8 @@ uint64_t command_epoch_of_state(const char *json, size_t json_bytes);
 
 /*
  * Writes a set_cmd_vel that command_parse took once more, with another velocity (forward, left,
- * turn) and all else as it was; with a final NUL. Errors: -EMSGSIZE it needs more than
- * `capacity` bytes, -EPROTO, -ENOMEM.
+ * turn), wherever it stands, and all else as it was; with a final NUL. Errors: -EMSGSIZE it needs
+ * more than `capacity` bytes, -EPROTO, -ENOMEM.
  */
 int command_set_velocity(const char *json, size_t json_bytes, const double velocity[3],
                          char *ret_json, size_t capacity);

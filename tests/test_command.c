@@ -69,10 +69,13 @@ START_TEST(a_velocity_is_replaced_and_all_else_kept)
          "\"linear_y\":0.0,\"angular_z\":-0.5}}"},
         {"{\"action\":\"set_cmd_vel\",\"linear_x\":9,\"angular_z\":1}",
          "{\"action\":\"set_cmd_vel\",\"linear_x\":0.25,\"angular_z\":-0.5,\"linear_y\":0.0}"},
+        {"{\"action\":\"set_cmd_vel\",\"linear_x\":9,\"data\":{\"linear_x\":9}}",
+         "{\"action\":\"set_cmd_vel\",\"linear_x\":0.25,\"data\":{\"linear_x\":0.25,"
+         "\"linear_y\":0.0,\"angular_z\":-0.5}}"},
     };
     char text[COMMAND_BYTES_MAX];
 
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 3; i++) {
         const char *json = forms[i][0];
         ck_assert_int_eq(command_set_velocity(json, strlen(json), slow, text, sizeof(text)), 0);
         ck_assert_str_eq(text, forms[i][1]);
@@ -80,6 +83,35 @@ START_TEST(a_velocity_is_replaced_and_all_else_kept)
                          -EMSGSIZE);
     }
     ck_assert_int_eq(command_set_velocity("[]", 2, slow, text, sizeof(text)), -EPROTO);
+}
+END_TEST
+
+/* A reader of the top level and a reader of "data" must find the same velocity. */
+START_TEST(a_velocity_in_two_places_must_be_the_same)
+{
+    static const char *const same[] = {
+        "{\"action\":\"set_cmd_vel\",\"linear_x\":1,\"data\":{\"linear_x\":1.0}}",
+        "{\"action\":\"set_cmd_vel\",\"linear_x\":1,\"data\":{\"linear_x\":1,\"linear_y\":2}}",
+        "{\"action\":\"set_cmd_vel\",\"linear_x\":0.0,\"linear_y\":0.0,\"angular_z\":0.0,"
+        "\"data\":{\"linear_x\":0.0,\"linear_y\":0.0,\"angular_z\":0.0},\"_safety\":\"hold\"}",
+    };
+    static const char *const different[] = {
+        "{\"action\":\"set_cmd_vel\",\"linear_x\":9,\"data\":{\"linear_x\":0.1}}",
+        "{\"action\":\"set_cmd_vel\",\"linear_x\":9,\"data\":{}}",
+        "{\"action\":\"set_cmd_vel\",\"linear_y\":9,\"data\":{\"linear_x\":0.1}}",
+        "{\"action\":\"set_cmd_vel\",\"angular_z\":\"9\",\"data\":{\"angular_z\":9}}",
+        "{\"action\":\"set_cmd_vel\",\"angular_y\":9,\"data\":{\"angular_y\":-9}}",
+    };
+
+    for (unsigned i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+        ck_assert_msg(parse(same[i]) == 0, "%s", same[i]);
+    for (unsigned i = 0; i < sizeof(different) / sizeof(different[0]); i++) {
+        ck_assert_msg(parse(different[i]) == -EPROTO, "%s", different[i]);
+        ck_assert_str_eq(reason, "a velocity beside data must be the same in data");
+        ck_assert_int_eq(command_parse_as(COMMAND_SET_CMD_VEL, different[i], strlen(different[i]),
+                                          &command, NULL),
+                         -EPROTO);
+    }
 }
 END_TEST
 
@@ -128,6 +160,8 @@ START_TEST(what_is_wrong_is_refused_with_a_reason)
         {"{\"action\":\"set_cmd_vel\",\"deadman\":1}", -EPROTO},
         {"{\"action\":\"set_cmd_vel\",\"data\":{\"linear_x\":\"1\"}}", -EPROTO},
         {"{\"action\":\"set_cmd_vel\",\"data\":{\"linear_x\":1e999}}", -EPROTO},
+        {"{\"action\":\"set_cmd_vel\",\"data\":{\"angular_y\":\"1\"}}", -EPROTO},
+        {"{\"action\":\"set_cmd_vel\",\"data\":{\"angular_y\":1e999}}", -EPROTO},
         {"{\"action\":\"set_alpha\",\"data\":{\"alpha\":1.5}}", -EPROTO},
         {"{\"action\":\"set_alpha\",\"data\":{}}", -EPROTO},
         {"{\"action\":\"pause\",\"data\":{\"paused\":1}}", -EPROTO},
@@ -233,6 +267,7 @@ int main(void)
     tcase_add_test(cases, a_velocity_command_is_read_from_data_or_from_the_top);
     tcase_add_test(cases, epoch_time_and_deadman_are_read_where_they_are_told);
     tcase_add_test(cases, a_velocity_is_replaced_and_all_else_kept);
+    tcase_add_test(cases, a_velocity_in_two_places_must_be_the_same);
     tcase_add_test(cases, settings_are_read_as_clients_write_them);
     tcase_add_test(cases, what_is_wrong_is_refused_with_a_reason);
     tcase_add_test(cases, a_stop_is_never_refused_for_its_form);
