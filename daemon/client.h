@@ -41,6 +41,7 @@ struct client {
     struct subscription *subscriptions[CLIENT_SUBSCRIPTIONS_MAX]; /* the audiences' */
     bool tells_display;                                           /* it ever told what it shows */
     int64_t displayed_ns; /* when the newest frame that it showed came here; 0: unknown */
+    int64_t limited_ns;   /* when it was last told that its velocity was cut; 0: never */
     /* access.c's: */
     enum auth_role role; /* AUTH_NONE: no tokens are in use, or none was shown yet */
     char name[AUTH_NAME_BYTES];

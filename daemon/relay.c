@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +36,7 @@ struct relay {
     struct acks acks;
     bool last_legacy;
     uint64_t last_frame_seq;
-    uint32_t driver;    /* the client whose motion passed last; 0: none, or it is gone */
-    int64_t limited_ns; /* when a sender was last told that its velocity was cut; 0: never */
+    uint32_t driver; /* the client whose motion passed last; 0: none, or it is gone */
     unsigned last_codec;
     unsigned codec_before; /* what was encoded before we asked for another; NONE: we did not */
     int64_t codec_asked_ns;
@@ -237,14 +237,26 @@ static void tell_limited(struct relay *relay, struct client *client, const struc
     char json[ACK_BYTES];
 
     relay->config.counters->commands_limited++;
-    if (relay->limited_ns > 0 && now_ns - relay->limited_ns < LIMITED_PERIOD_NS)
+    if (client->limited_ns > 0 && now_ns - client->limited_ns < LIMITED_PERIOD_NS)
         return;
-    relay->limited_ns = now_ns;
+    client->limited_ns = now_ns;
     snprintf(json, sizeof(json),
              "{\"action\":\"%s\",\"detail\":\"cut to the limit of speed\",\"linear_x\":%g,"
              "\"linear_y\":%g,\"angular_z\":%g}",
              command_name(command->action), velocity[0], velocity[1], velocity[2]);
     fanout_telemetry_to(relay->config.fanout, client, "telemetry.command.limited", json);
+}
+
+/*
+ * What the table of limits has no axis for: a robot that knows angular_y turns by it, so it may not
+ * be faster than a turn. Few robots do, and ours does not, so it is refused and not cut.
+ */
+static bool pitches_too_fast(const struct relay *relay, const struct command *command)
+{
+    double turn_max = relay->config.limits.speed_max[2];
+
+    return command->action == COMMAND_SET_CMD_VEL && turn_max > 0 &&
+           fabs(command->data.velocity.angular_y_radps) > turn_max;
 }
 
 /* Passes a velocity on, cut where it is over the limits. Errors: as bus_publish. */
@@ -268,18 +280,22 @@ static int pass_velocity_on(struct relay *relay, struct client *client,
 }
 
 /* Why the client may not give this command now; NULL: it may. A stop always passes. */
-static const char *forbid(struct relay *relay, struct client *client, enum command_action action,
+static const char *forbid(struct relay *relay, struct client *client, const struct command *command,
                           int64_t now_ns)
 {
     struct access *access = relay->config.access;
+    const char *reason = NULL;
 
-    if (!access || action == COMMAND_ESTOP)
+    if (command->action == COMMAND_ESTOP)
         return NULL;
-    if (!access_rate(access, client, now_ns))
+    if (access && !access_rate(access, client, now_ns))
         return "too many commands";
-    const char *reason = access_command(access, client, action);
+    if (access)
+        reason = access_command(access, client, command->action);
     if (reason)
         relay->config.counters->commands_forbidden++;
+    else if (pitches_too_fast(relay, command))
+        reason = "angular_y is over the limit of turning";
     return reason;
 }
 
@@ -294,7 +310,7 @@ static void client_command(struct relay *relay, struct client *client, const cha
         refuse(relay, client, known ? command_name(command.action) : "unknown", &command, reason);
         return;
     }
-    const char *forbidden = forbid(relay, client, command.action, now_ns);
+    const char *forbidden = forbid(relay, client, &command, now_ns);
     watch_lease(relay, now_ns); /* it may just have been given the lease */
     if (forbidden) {
         refuse(relay, client, command_name(command.action), &command, forbidden);
@@ -324,19 +340,6 @@ static void client_command(struct relay *relay, struct client *client, const cha
                    : "the bus is away");
 }
 
-/* Remembers when the frame that a client shows came here. */
-static int client_displays(struct relay *relay, struct client *client, const uint8_t *bytes,
-                           size_t size)
-{
-    struct displayed displayed;
-
-    if (displayed_decode(bytes, size, &displayed) < 0)
-        return -EPROTO;
-    const struct arrival *arrival = arrivals_find(&relay->arrivals, displayed.frame_seq);
-    client_shows(client, arrival ? arrival->ns : 0);
-    return 0;
-}
-
 void relay_client_message(struct relay *relay, struct client *client, const uint8_t *bytes,
                           size_t size, int64_t now_ns)
 {
@@ -344,11 +347,18 @@ void relay_client_message(struct relay *relay, struct client *client, const uint
 
     if (type == COMMAND_MESSAGE_TYPE)
         client_command(relay, client, (const char *)bytes + 1, size - 1, now_ns);
-    else if (type == DISPLAYED_MESSAGE_TYPE && client_displays(relay, client, bytes, size) == 0)
-        return;
     else if (type != CLOCK_MESSAGE_TYPE ||
              fanout_clock(relay->config.fanout, client, bytes, size, now_ns) < 0)
         relay->config.counters->messages_ignored++;
+}
+
+/* Another gate's zero velocity; "_safety" on anything that moves a robot is a lie. */
+static bool is_a_hold(const struct command *command)
+{
+    return command->origin == COMMAND_FROM_GATE_HOLD && command->action == COMMAND_SET_CMD_VEL &&
+           command->data.velocity.linear_x_mps == 0 && command->data.velocity.linear_y_mps == 0 &&
+           command->data.velocity.angular_z_radps == 0 &&
+           command->data.velocity.angular_y_radps == 0;
 }
 
 /*
@@ -357,7 +367,7 @@ void relay_client_message(struct relay *relay, struct client *client, const uint
  */
 static void foreign_motion(struct relay *relay, const struct command *command, int64_t now_ns)
 {
-    if (command->origin == COMMAND_FROM_GATE_HOLD)
+    if (is_a_hold(command))
         return;
     demand_motion(&relay->demand, now_ns);
     update_demand(relay, now_ns);

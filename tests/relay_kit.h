@@ -14,7 +14,6 @@
 
 #include <check.h>
 
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/access.h"
@@ -328,12 +327,12 @@ static inline void assert_refused(const char *json, const char *ack)
     ck_assert_str_eq(find(heard, heard_count, "telemetry.command.ack")->payload, ack);
 }
 
+/* What reception.c does with a DISPLAYED message of the default camera. */
 static inline void displayed(uint64_t seq)
 {
-    uint8_t message[DISPLAYED_BYTES] = {DISPLAYED_MESSAGE_TYPE};
+    const struct arrival *arrival = arrivals_find(relay_arrivals(relay), seq);
 
-    put_le64(message + 8, seq);
-    relay_client_message(relay, client, message, sizeof(message), now_ns);
+    client_shows(client, arrival ? arrival->ns : 0);
 }
 
 #define MOTION "{\"action\":\"set_cmd_vel\",\"cmd_seq\":1,\"data\":{\"linear_x\":1}}"

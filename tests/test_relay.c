@@ -293,6 +293,86 @@ START_TEST(another_gates_hold_is_not_motion)
 }
 END_TEST
 
+START_TEST(a_hold_that_moves_is_motion)
+{
+    static const char *const lies[] = {
+        "{\"linear_x\":1,\"_safety\":\"hold\"}",
+        "{\"linear_y\":-0.001,\"_safety\":\"hold\"}",
+        "{\"angular_z\":1,\"_safety\":\"hold\"}",
+        "{\"angular_y\":1,\"_safety\":\"hold\"}",
+        "{\"linear_x\":1,\"data\":{\"linear_x\":0},\"_safety\":\"hold\"}",
+    };
+
+    for (size_t i = 0; i < 5; i++) {
+        pass_ms(100, false);
+        forget();
+        from_bus("command.genesis.set_cmd_vel", lies[i]);
+        ck_assert_uint_eq(count_published("command.genesis.set_cmd_vel"), 1);
+        ck_assert_uint_eq(counters.motion_countered, i + 1);
+    }
+    pass_ms(100, false);
+    from_bus("command.genesis.set_alpha", "{\"alpha\":1,\"_safety\":\"hold\"}");
+    ck_assert_uint_eq(counters.motion_countered, 6);
+}
+END_TEST
+
+static void limit_speed(double forward, double left, double turn)
+{
+    tear_down();
+    limits = (struct limits){.speed_max = {forward, left, turn}};
+    set_up();
+    connect_client();
+    pass_ms(100, true);
+    forget();
+}
+
+START_TEST(no_velocity_is_faster_than_the_limit_wherever_it_stands)
+{
+    limit_speed(0.5, 0.5, 0.5);
+    assert_refused("{\"action\":\"set_cmd_vel\",\"cmd_seq\":1,\"linear_x\":9,"
+                   "\"data\":{\"linear_x\":0.1}}",
+                   "{\"action\":\"set_cmd_vel\",\"cmd_seq\":1,\"status\":\"error\","
+                   "\"detail\":\"a velocity beside data must be the same in data\"}");
+    forget();
+    command("{\"action\":\"set_cmd_vel\",\"cmd_seq\":2,\"linear_x\":9,\"data\":{\"linear_x\":9}}");
+    ck_assert_str_eq(published("command.genesis.set_cmd_vel")->payload,
+                     "{\"action\":\"set_cmd_vel\",\"cmd_seq\":2,\"linear_x\":0.5,"
+                     "\"data\":{\"linear_x\":0.5,\"linear_y\":0.0,\"angular_z\":0.0}}");
+    assert_refused("{\"action\":\"set_cmd_vel\",\"cmd_seq\":3,\"data\":{\"angular_y\":-0.6}}",
+                   "{\"action\":\"set_cmd_vel\",\"cmd_seq\":3,\"status\":\"error\","
+                   "\"detail\":\"angular_y is over the limit of turning\"}");
+    forget();
+    command("{\"action\":\"set_cmd_vel\",\"cmd_seq\":4,\"data\":{\"angular_y\":-0.5}}");
+    ck_assert_uint_eq(count_published("command.genesis.set_cmd_vel"), 1);
+}
+END_TEST
+
+static size_t count_heard(const char *subject)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < heard_count; i++)
+        count += strcmp(heard[i].subject, subject) == 0;
+    return count;
+}
+
+START_TEST(each_sender_is_told_that_it_was_cut)
+{
+    static const char motion[] = "\x04" MOTION;
+
+    limit_speed(0.5, 0, 0);
+    struct client *other = fanout_join(fanout, NULL, CLIENT_V1, now_ns);
+    ck_assert(fanout_heard(fanout, other, now_ns));
+    for (unsigned i = 0; i < 3; i++) {
+        command(MOTION);
+        relay_client_message(relay, other, (const uint8_t *)motion, sizeof(motion) - 1, now_ns);
+    }
+    ck_assert_uint_eq(count_heard("telemetry.command.limited"), 2);
+    ck_assert_uint_eq(counters.commands_limited, 6);
+    fanout_leave(fanout, other);
+}
+END_TEST
+
 START_TEST(a_foreign_stop_counts_however_it_is_written)
 {
     from_bus("command.genesis.estop", "not json");
@@ -465,6 +545,9 @@ int main(void)
                    a_clients_keyframe_request_is_coalesced_and_a_foreign_one_goes_to_the_encoder);
     tcase_add_test(tcase, foreign_motion_wants_video_and_is_countered_until_there_is_some);
     tcase_add_test(tcase, another_gates_hold_is_not_motion);
+    tcase_add_test(tcase, a_hold_that_moves_is_motion);
+    tcase_add_test(tcase, no_velocity_is_faster_than_the_limit_wherever_it_stands);
+    tcase_add_test(tcase, each_sender_is_told_that_it_was_cut);
     tcase_add_test(tcase, a_foreign_stop_counts_however_it_is_written);
     tcase_add_test(tcase, telemetry_goes_to_clients_up_to_the_limit);
     tcase_add_test(tcase, the_legacy_slot_is_always_wanted_and_arms_the_gate);
