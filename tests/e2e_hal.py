@@ -13,12 +13,13 @@ import signal
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
+from case_kit import Skip, command_line, run_part
 from daemon_kit import Daemon, wait_until
 from nats import NatsServer
+from program_kit import Yard
 
 PYTHON = "/usr/bin/python3"  # a python3 found in PATH may be another one, without zmq
 try:
@@ -39,37 +40,19 @@ CAP_IPC_LOCK, CAP_SYS_NICE = 14, 23  # capabilities(7)
 STOP_SECONDS_MAX = 0.2  # a period and a gate's tick are 60 ms; the rest is for a busy machine
 
 
-class Skip(Exception):
-    """This case cannot run here."""
-
-
-class Programs:
-    """The programs of one build, in a directory of their own; all end with it."""
+class Programs(Yard):
+    """The programs of one build."""
 
     def __init__(self, build):
+        super().__init__()
         self.build = build
-        self.scratch = tempfile.TemporaryDirectory(prefix="simcast-e2e-")
-        self.directory = pathlib.Path(self.scratch.name)
-        self.running = []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for process in self.running:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
-        self.scratch.cleanup()
 
     def start(self, name, *options, prefix=()):
         """`prefix`: words before its command line, such as prlimit."""
         folder = name.removeprefix("simcast-")
-        process = subprocess.Popen(
-            [*prefix, self.build / folder / name, "--ipc-dir", self.directory, *map(str, options)],
+        return self.launch(
+            [*prefix, self.build / folder / name, "--ipc-dir", self.directory, *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.running.append(process)
-        return process
 
     def run(self, name, *options, seconds=30):
         """(exit code, stdout, stderr)"""
@@ -448,22 +431,8 @@ CASES = [the_game_loop_finds_nothing_wrong, wrong_options_and_policies_are_refus
 
 
 def main():
-    build = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build").resolve()
-    part = sys.argv[2] if len(sys.argv) > 2 else ""
-    failed = 0
-    for case in CASES:
-        name = case.__name__
-        if part not in name:
-            continue
-        try:
-            case(build)
-            print(f"ok {name}", flush=True)
-        except Skip as why:
-            print(f"skip {name}: {why}", flush=True)
-        except Exception as error:  # pylint: disable=broad-except
-            failed += 1
-            print(f"not ok {name}: {type(error).__name__}: {error}", flush=True)
-    return 1 if failed else 0
+    build, part = command_line()
+    return run_part(CASES, part, build)
 
 
 if __name__ == "__main__":
