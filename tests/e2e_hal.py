@@ -317,7 +317,7 @@ def a_control_program_sees_the_cameras_and_moves_the_joints(build):
             return abs(ours[0] - wanted[17]) < 1e-3 and abs(ours[11] - wanted[11]) < 1e-3
         control.start(wanted)
         try:
-            assert wait_until(lambda: any(control.seen[2][3]), 10), "no confidence map"
+            assert wait_until(lambda: all(map(any, control.seen[2])), 10), "a black picture"
             check_pictures(control.seen[0], control.seen[2])
             with Daemon(build / "daemon" / "simcastd", "--video-source", "ring",
                         directory=programs.directory) as daemon, daemon.connect() as client:
