@@ -21,7 +21,7 @@ import daemon_cases
 from daemon_cases import Stack, case, check, equal, run_cases, simcastd
 from daemon_kit import wait_until
 from packet_ring import PacketRing
-from ws import H264, JPEG, FrameInfo, Metadata, Refused, Telemetry, Video
+from ws import H264, JPEG, FrameInfo, Metadata, Video
 
 V2 = {"subprotocols": ["simcast.v2"]}
 NO_DEFAULT = {**V2, "path": "/stream/ws?default=0"}
@@ -217,7 +217,7 @@ def the_default_stream_may_be_declined():
 def metadata_comes_to_who_asked_for_it():
     pose = b'{"camera_pose":[1,2,3,0,0,0,1]}'
     with simcastd() as daemon, ring(daemon, "arm") as arm, daemon.connect(**NO_DEFAULT) as asks, \
-            daemon.connect(**NO_DEFAULT) as other, daemon.connect(**NO_DEFAULT) as much:
+            daemon.connect(**NO_DEFAULT) as other:
         serves(daemon, "arm")
         arm.play(make=lambda number: {"metadata": (pose, b"", b"\0\xff" * 512)[number % 3]})
         asks.ask("subscribe", stream="arm", metadata=True)
