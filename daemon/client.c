@@ -2,7 +2,11 @@
 /* Owns the client's queue. Its subscriptions belong to the audiences of their streams. */
 #include "daemon/client.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/clock.h"
 
 int client_init(struct client *client, struct ws_peer *peer, enum client_kind kind,
                 size_t queue_messages)
@@ -11,9 +15,21 @@ int client_init(struct client *client, struct ws_peer *peer, enum client_kind ki
     return outbox_init(&client->outbox, queue_messages);
 }
 
+int client_pace(struct client *client, unsigned telemetry_per_s)
+{
+    client->pacing = calloc(1, sizeof(*client->pacing));
+    if (!client->pacing)
+        return -ENOMEM;
+    client->pacing->period_ns = NS_PER_S / telemetry_per_s;
+    return 0;
+}
+
 void client_fini(struct client *client)
 {
     outbox_fini(&client->outbox);
+    if (client->pacing)
+        pacing_fini(client->pacing);
+    free(client->pacing);
     explicit_bzero(client->token, sizeof(client->token));
 }
 
@@ -96,11 +112,34 @@ void client_send(struct client *client, struct message *message, struct counters
     if (client->kind > CLIENT_V2 || client->held)
         return;
     if (!client->ready || client->outbox.count > 0 || ws_peer_busy(client->peer)) {
-        counters->telemetry_dropped += outbox_push(&client->outbox, message);
+        enum outbox_push push = outbox_push(&client->outbox, message);
+        counters->telemetry_dropped += push == OUTBOX_DROPPED;
+        counters->telemetry_superseded += push == OUTBOX_REPLACED;
         return;
     }
     if (ws_peer_send(client->peer, message->frame, message->frame_bytes) == 0)
         counters->telemetry_sent++;
+}
+
+void client_tell(struct client *client, struct message *message, int64_t now_ns,
+                 struct counters *counters)
+{
+    enum pacing_take take =
+        client->pacing ? pacing_take(client->pacing, message, now_ns) : PACING_SEND;
+
+    counters->telemetry_superseded += take == PACING_SUPERSEDED;
+    if (take == PACING_SEND)
+        client_send(client, message, counters);
+}
+
+void client_tick(struct client *client, int64_t now_ns, struct counters *counters)
+{
+    struct message *message;
+
+    while (client->pacing && (message = pacing_due(client->pacing, now_ns))) {
+        client_send(client, message, counters);
+        message_unref(message);
+    }
 }
 
 void client_drained(struct client *client, struct counters *counters)

@@ -38,6 +38,7 @@ struct client {
     int64_t connected_ns;
     int64_t busy_ns; /* since when it was not seen to take all it was sent; 0: it does */
     struct outbox outbox;
+    struct pacing *pacing;                                        /* NULL: telemetry as it comes */
     struct subscription *subscriptions[CLIENT_SUBSCRIPTIONS_MAX]; /* the audiences' */
     bool tells_display;                                           /* it ever told what it shows */
     int64_t displayed_ns; /* when the newest frame that it showed came here; 0: unknown */
@@ -53,6 +54,11 @@ struct client {
 /* Embed it. Errors: -ENOMEM. */
 int client_init(struct client *client, struct ws_peer *peer, enum client_kind kind,
                 size_t queue_messages);
+
+/*
+ * From now on it gets at most so much telemetry of one subject. Errors: -ENOMEM. Cost: 1.5 KiB.
+ */
+int client_pace(struct client *client, unsigned telemetry_per_s);
 
 /* It watches nothing any more. */
 void client_fini(struct client *client);
@@ -91,9 +97,13 @@ void client_end(struct client *client);
 /* Of a client over plain HTTP that still waits for its first frame: says so and hangs up. */
 void client_give_up(struct client *client);
 
-/* To a WebSocket: sends now if it may, else queues; the oldest queued message is dropped when there
- * is no room. */
+/* To a WebSocket: sends now if it may, else queues (outbox.h). */
 void client_send(struct client *client, struct message *message, struct counters *counters);
+
+/* The same for telemetry that all get, as fast as client_pace lets it; and what may go now. */
+void client_tell(struct client *client, struct message *message, int64_t now_ns,
+                 struct counters *counters);
+void client_tick(struct client *client, int64_t now_ns, struct counters *counters);
 
 /* Its socket took all: the queue goes on. */
 void client_drained(struct client *client, struct counters *counters);

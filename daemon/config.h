@@ -56,6 +56,7 @@ struct config {
     uint32_t handshakes_max; /* connections that have not asked for anything yet */
     uint32_t stalled_s;      /* a client took no whole picture for this long: hang up; 0: never */
     uint32_t commands_per_s;
+    uint32_t telemetry_per_s; /* 0: no limit */
 
     uint32_t gate_hold_ms;
     uint32_t gate_estop_ms;

@@ -199,7 +199,8 @@ const struct config_key config_keys[] = {
      RANGE(1, 4096),
      AT(telemetry_queue),
      .value = "64",
-     .help = "messages kept for a client that reads slowly; the oldest are dropped"},
+     .help = "messages kept for a client that reads slowly, the newest of each subject; the oldest "
+             "are dropped"},
 
     {.file = {"limits", "clients"},
      .reloads = true,
@@ -248,6 +249,14 @@ const struct config_key config_keys[] = {
      AT(commands_per_s),
      .value = "50",
      .help = "commands of one client; a stop is never counted"},
+    {.file = {"limits", "telemetry_per_s"},
+     .flag = "telemetry-per-s",
+     .environment = "SIMCAST_TELEMETRY_PER_S",
+     RANGE(0, 20),
+     AT(telemetry_per_s),
+     .value = "0",
+     .help = "messages of one subject to one client, the newest; events are never held back; 0: no "
+             "limit"},
 
     {.file = {"gate", "hold_ms"},
      .flag = "gate-hold-ms",

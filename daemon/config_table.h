@@ -31,7 +31,7 @@ struct config_key {
     const char *help;
 };
 
-#define CONFIG_KEY_COUNT 37
+#define CONFIG_KEY_COUNT 38
 
 extern const struct config_key config_keys[CONFIG_KEY_COUNT];
 

@@ -37,9 +37,10 @@ struct counters {
     uint64_t commands_malformed_on_bus;
     uint64_t motion_countered; /* foreign motion answered with a zero command */
 
-    uint64_t telemetry_sent;     /* message x client */
-    uint64_t telemetry_too_long; /* subject or payload over the limit */
-    uint64_t telemetry_dropped;  /* a slow client's queue was full; message x client */
+    uint64_t telemetry_sent;       /* message x client */
+    uint64_t telemetry_too_long;   /* subject or payload over the limit */
+    uint64_t telemetry_dropped;    /* a slow client's queue was full; message x client */
+    uint64_t telemetry_superseded; /* a newer one of its subject came before it could be sent */
     uint64_t keyframe_requests;
 };
 

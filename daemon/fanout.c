@@ -15,6 +15,7 @@ struct fanout {
     size_t held; /* of these */
     size_t capacity;
     uint32_t last_id;
+    int64_t now_ns;           /* of the last tick */
     struct audience audience; /* of the default stream */
 };
 
@@ -75,7 +76,9 @@ struct client *fanout_join_audience(struct fanout *fanout, struct ws_peer *peer,
         free(client);
         return NULL;
     }
-    if (make_room(fanout) < 0 || (audience && audience_join(audience, client, now_ns, NULL) < 0)) {
+    if ((fanout->config.telemetry_per_s > 0 &&
+         client_pace(client, fanout->config.telemetry_per_s) < 0) ||
+        make_room(fanout) < 0 || (audience && audience_join(audience, client, now_ns, NULL) < 0)) {
         client_fini(client);
         free(client);
         return NULL;
@@ -132,6 +135,7 @@ unsigned fanout_tick(struct fanout *fanout, int64_t now_ns)
 {
     unsigned ready = 0;
 
+    fanout->now_ns = now_ns;
     for (size_t i = 0; i < fanout->count; i++) {
         struct client *client = fanout->clients[i];
         if (!client->ready && !client->held &&
@@ -140,6 +144,7 @@ unsigned fanout_tick(struct fanout *fanout, int64_t now_ns)
         if (client->kind > CLIENT_V2 && !client_started(client) && !client->ended &&
             now_ns - client->connected_ns >= fanout->config.patience_ns)
             client_give_up(client);
+        client_tick(client, now_ns, fanout->config.counters);
     }
     return ready;
 }
@@ -183,7 +188,7 @@ int fanout_telemetry(struct fanout *fanout, const char *subject, const char *pay
     if (error < 0)
         return error;
     for (size_t i = 0; i < fanout->count; i++)
-        client_send(fanout->clients[i], message, fanout->config.counters);
+        client_tell(fanout->clients[i], message, fanout->now_ns, fanout->config.counters);
     message_unref(message);
     return 0;
 }

@@ -19,9 +19,10 @@
 struct fanout;
 
 struct fanout_config {
-    int64_t ready_delay_ns; /* a silent client is served after this */
-    int64_t patience_ns;    /* a client over plain HTTP gets a frame within this, or an error */
-    size_t queue_messages;  /* per client */
+    int64_t ready_delay_ns;   /* a silent client is served after this */
+    int64_t patience_ns;      /* a client over plain HTTP gets a frame within this, or an error */
+    size_t queue_messages;    /* per client */
+    unsigned telemetry_per_s; /* of one subject to one client; 0: no limit */
     struct counters *counters;
 };
 
@@ -50,8 +51,8 @@ struct audience *fanout_audience(struct fanout *fanout);
 bool fanout_heard(struct fanout *fanout, struct client *client, int64_t now_ns);
 
 /*
- * Serves silent clients whose delay is over, ends those whose patience is; returns how many became
- * ready who watch the default stream.
+ * Call it every 50 ms. Serves silent clients whose delay is over, sends telemetry that was held
+ * back, ends those whose patience is; returns how many became ready who watch the default stream.
  */
 unsigned fanout_tick(struct fanout *fanout, int64_t now_ns);
 
@@ -63,7 +64,10 @@ void fanout_drained(struct fanout *fanout, struct client *client);
 /* Nobody gets anything more but the rest of what is on the way. */
 void fanout_quiet(struct fanout *fanout);
 
-/* To all, or to one. Errors: -EMSGSIZE too long (counted), -ENOMEM. */
+/*
+ * To all, held back where it comes too fast; or to one, at once. Errors: -EMSGSIZE too long
+ * (counted), -ENOMEM.
+ */
 int fanout_telemetry(struct fanout *fanout, const char *subject, const char *payload,
                      size_t payload_bytes);
 int fanout_telemetry_to(struct fanout *fanout, struct client *client, const char *subject,

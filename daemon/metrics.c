@@ -63,6 +63,8 @@ static const struct {
     {"telemetry_sent", COUNTER(telemetry_sent), "Telemetry messages, once per client."},
     {"telemetry_too_long", COUNTER(telemetry_too_long), "Telemetry messages over the limit."},
     {"telemetry_dropped", COUNTER(telemetry_dropped), "Dropped from slow clients' queues."},
+    {"telemetry_superseded", COUNTER(telemetry_superseded),
+     "Not sent, for a newer one of its subject came first."},
     {"keyframe_requests", COUNTER(keyframe_requests), "Keyframes asked of the encoder."},
 };
 

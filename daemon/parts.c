@@ -146,6 +146,7 @@ static int open_relay(struct parts *parts)
         .ready_delay_ns = READY_DELAY_NS,
         .patience_ns = PATIENCE_NS,
         .queue_messages = config->telemetry_queue,
+        .telemetry_per_s = config->telemetry_per_s,
         .counters = &parts->counters,
     };
     int error = fanout_create(&fanout, &parts->fanout);

@@ -58,14 +58,21 @@ def a_stalled_clients_telemetry_is_bounded():
             daemon.connect(receive_buffer=4096) as stalled, daemon.connect() as good:
         good.receive(Video)
         check(daemon.wait_health(lambda h: h["client_lag_total"] > 0, 10), "never stalled")
+        nats.publish("telemetry.state", {"n": -1})
         for number in range(100):
             nats.publish("telemetry.count", {"n": number})
         got = [good.telemetry("telemetry.count").json["n"] for _ in range(100)]
         equal(got, list(range(100)), "the good client's messages")
+        for number in range(100):  # events, of which each counts
+            nats.publish("telemetry.safety.cmd_timeout", {"n": number})
+            if number == 92:
+                nats.publish("telemetry.state", {"n": number})
         check(daemon.wait_health(lambda h: h["telemetry_dropped"] >= 50), "counted")
-        left = [m.json["n"] for m in stalled.receive_all(1)
-                if isinstance(m, Telemetry) and m.subject == "telemetry.count"]
-        equal(left[-8:], list(range(92, 100)), "the newest are kept")
+        left = [(m.subject, m.json["n"]) for m in stalled.receive_all(1)
+                if isinstance(m, Telemetry) and "n" in m.json]
+        equal(left[-8:], [("telemetry.state", 92), *(("telemetry.safety.cmd_timeout", n)
+                                                     for n in range(93, 100))],
+              "the newest are kept")
 
 
 # commands

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* daemon/fanout.h and client.h: who gets which frame and which message. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,6 +187,139 @@ START_TEST(telemetry_waits_behind_a_tail_and_the_oldest_makes_room)
     for (size_t i = 0; i < 3; i++)
         ck_assert_str_eq(peers[0].sent[i].subject, subjects[i + 2]);
     ck_assert_str_eq(peers[0].sent[3].subject, "telemetry.f");
+}
+END_TEST
+
+/* What is told apart in the stand-in socket by its length. */
+static void tell(const char *subject, size_t payload_bytes)
+{
+    static char payload[2048];
+
+    ck_assert_int_eq(fanout_telemetry(fanout, subject, payload, payload_bytes), 0);
+}
+
+static void assert_told(size_t at, const char *subject, size_t payload_bytes)
+{
+    ck_assert_uint_lt(at, peers[0].sent_count);
+    ck_assert_str_eq(peers[0].sent[at].subject, subject);
+    ck_assert_uint_eq(peers[0].sent[at].bytes,
+                      TELEMETRY_PREFIX_BYTES + strlen(subject) + payload_bytes);
+}
+
+START_TEST(a_fast_subject_pushes_no_other_out_of_a_stalled_clients_queue)
+{
+    struct client *client = join_ready(0, false);
+
+    peers[0].busy = true;
+    tell("telemetry.safety.state", 7);
+    for (size_t i = 1; i <= 1000; i++)
+        tell("telemetry.a", i);
+    tell("telemetry.ab", 8); /* another subject, though it begins alike */
+    ck_assert_uint_eq(counters.telemetry_dropped, 0);
+    ck_assert_uint_eq(counters.telemetry_superseded, 999);
+    peers[0].busy = false;
+    fanout_drained(fanout, client);
+    ck_assert_uint_eq(peers[0].sent_count, 3);
+    assert_told(0, "telemetry.safety.state", 7);
+    assert_told(1, "telemetry.a", 1000);
+    assert_told(2, "telemetry.ab", 8);
+}
+END_TEST
+
+START_TEST(events_wait_one_by_one)
+{
+    static const char *const events[] = {"telemetry.command.ack", "telemetry.command.limited",
+                                         "telemetry.policy.list", "telemetry.safety.cmd_timeout",
+                                         "telemetry.operator.lease"};
+    struct client *client = join_ready(0, false);
+
+    for (size_t i = 0; i < 5; i++) {
+        size_t first = peers[0].sent_count;
+        peers[0].busy = true;
+        tell(events[i], 1);
+        tell("telemetry.a", 2);
+        tell(events[i], 3);
+        peers[0].busy = false;
+        fanout_drained(fanout, client);
+        ck_assert_uint_eq(peers[0].sent_count, first + 3);
+        assert_told(first, events[i], 1);
+        assert_told(first + 2, events[i], 3);
+    }
+    ck_assert_uint_eq(counters.telemetry_superseded, 0);
+}
+END_TEST
+
+START_TEST(who_keeps_up_gets_all_telemetry)
+{
+    join_ready(0, false);
+    for (size_t i = 1; i <= 1000; i++)
+        tell("telemetry.a", i);
+    ck_assert_uint_eq(peers[0].sent_count, 1000);
+    for (size_t i = 1; i <= 1000; i++)
+        assert_told(i - 1, "telemetry.a", i);
+}
+END_TEST
+
+static void limit_telemetry(unsigned per_s)
+{
+    const struct fanout_config config = {
+        .ready_delay_ns = DELAY_NS,
+        .patience_ns = PATIENCE_NS,
+        .queue_messages = 3,
+        .telemetry_per_s = per_s,
+        .counters = &counters,
+    };
+
+    fanout_destroy(fanout);
+    ck_assert_int_eq(fanout_create(&config, &fanout), 0);
+}
+
+START_TEST(a_limited_client_gets_the_newest_in_time)
+{
+    size_t events = 0;
+
+    limit_telemetry(10);
+    struct client *client = join_ready(0, false);
+    for (size_t tick = 0; tick < 200; tick++) { /* 10 s with jitter, 10 messages in each tick */
+        fanout_tick(fanout, (int64_t)(1000 + 50 * tick + tick % 3) * NS_PER_MS);
+        for (size_t i = 0; i < 10; i++)
+            tell("telemetry.a", 10 * tick + i + 1);
+        tell("telemetry.command.ack", 1);
+        events++;
+    }
+    size_t states = peers[0].sent_count - events;
+    ck_assert_uint_ge(states, 99);
+    ck_assert_uint_le(states, 101);
+    fanout_tick(fanout, 12000 * NS_PER_MS);
+    assert_told(peers[0].sent_count - 1, "telemetry.a", 2000);
+    ck_assert_uint_eq(counters.telemetry_superseded, 2000 - states - 1);
+    size_t count = peers[0].sent_count;
+    fanout_tick(fanout, 13000 * NS_PER_MS);
+    ck_assert_uint_eq(peers[0].sent_count, count);
+    tell("telemetry.a", 5); /* the first after a pause goes at once */
+    assert_told(count, "telemetry.a", 5);
+    tell("telemetry.a", 6); /* waits as its client leaves */
+    fanout_leave(fanout, client);
+}
+END_TEST
+
+START_TEST(more_subjects_than_are_kept_are_all_told)
+{
+    char subject[32];
+
+    limit_telemetry(1);
+    join_ready(0, false);
+    for (unsigned i = 0; i < 3 * PACING_SUBJECTS; i++) {
+        snprintf(subject, sizeof(subject), "telemetry.n%u", i);
+        tell(subject, 1);
+        tell(subject, 2);
+    }
+    fanout_tick(fanout, 2000 * NS_PER_MS);
+    size_t newest = 0;
+    for (size_t i = 0; i < peers[0].sent_count; i++)
+        newest +=
+            peers[0].sent[i].bytes == TELEMETRY_PREFIX_BYTES + strlen(peers[0].sent[i].subject) + 2;
+    ck_assert_uint_eq(newest, 3 * PACING_SUBJECTS);
 }
 END_TEST
 
@@ -399,6 +533,11 @@ int main(void)
     tcase_add_test(tcase, a_restarted_encoder_may_count_from_anywhere);
     tcase_add_test(tcase, a_dead_client_is_passed_by);
     tcase_add_test(tcase, telemetry_waits_behind_a_tail_and_the_oldest_makes_room);
+    tcase_add_test(tcase, a_fast_subject_pushes_no_other_out_of_a_stalled_clients_queue);
+    tcase_add_test(tcase, events_wait_one_by_one);
+    tcase_add_test(tcase, who_keeps_up_gets_all_telemetry);
+    tcase_add_test(tcase, a_limited_client_gets_the_newest_in_time);
+    tcase_add_test(tcase, more_subjects_than_are_kept_are_all_told);
     tcase_add_test(tcase, telemetry_too_long_is_counted);
     tcase_add_test(tcase, the_clock_answers_v2_clients_only);
     tcase_add_test(tcase, clients_come_and_go_in_any_order);
