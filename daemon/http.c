@@ -17,6 +17,7 @@ static const struct {
     unsigned status;
     const char *text;
 } errors[] = {
+    {400, "400: a header without a proper name, or subprotocols of which none is known here\n"},
     {401, "401: show a token: Authorization: Bearer TOKEN\n"},
     {403, "403: pages of that origin may not connect; see allowed_origins\n"},
     {404, "404: there is nothing here\n"},

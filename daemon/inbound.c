@@ -20,12 +20,11 @@
 #include <dlfcn.h>
 #include <openssl/ssl.h>
 
+#include "daemon/head.h"
+
 #define SCRATCH_BYTES 4096
 #define DESCRIPTORS_MAX 65536u
 #define ROUNDS_MAX 64 /* of reading what does not pass; the others have their turn then */
-#define HEAD_END_BYTES 4u
-
-static const uint8_t head_end[HEAD_END_BYTES] = {'\r', '\n', '\r', '\n'};
 
 enum stage {
     STAGE_REQUEST,
@@ -37,8 +36,8 @@ enum stage {
 struct record {
     int fd;
     enum stage stage;
-    unsigned head_end_bytes; /* of head_end, that came: odd after a CR */
-    size_t head_bytes;
+    unsigned refusal;    /* what STAGE_REFUSED is answered with */
+    struct head head;    /* that goes on, in STAGE_REQUEST */
     int64_t since_ns;    /* it waits, or it began to count what comes */
     uint64_t bytes;      /* since then */
     uint64_t controls;   /* as of then */
@@ -137,6 +136,16 @@ static void hang_up(struct record *record)
     shutdown(record->fd, SHUT_RDWR);
 }
 
+/* In a full line, who waits longest makes room. */
+static void line_up(struct record *record)
+{
+    if (inbound.waiting >= inbound.config.waiting_max) {
+        inbound.config.counters->handshakes_crowded_out++;
+        hang_up(inbound.oldest);
+    }
+    wait_in_line(record);
+}
+
 int inbound_watch(int fd)
 {
     if (fd < 0 || (size_t)fd >= inbound.descriptors_max)
@@ -145,13 +154,9 @@ int inbound_watch(int fd)
     struct record *record = calloc(1, sizeof(*record));
     if (!record)
         return -ENOMEM;
-    if (inbound.waiting >= inbound.config.waiting_max) {
-        inbound.config.counters->handshakes_crowded_out++;
-        hang_up(inbound.oldest);
-    }
     record->fd = fd;
     inbound.records[fd] = record;
-    wait_in_line(record);
+    line_up(record);
     return 0;
 }
 
@@ -164,6 +169,20 @@ void inbound_forget(int fd)
     leave_line(record);
     inbound.records[fd] = NULL;
     free(record);
+}
+
+void inbound_asked(int fd)
+{
+    struct record *record = record_of(fd);
+
+    if (record && record->stage != STAGE_REFUSED)
+        leave_line(record);
+}
+
+unsigned inbound_malformed(void)
+{
+    inbound.config.counters->protocol_errors++;
+    return 400;
 }
 
 static struct record *settle(int fd, enum stage stage)
@@ -197,7 +216,7 @@ unsigned inbound_refusal(int fd)
 {
     const struct record *record = record_of(fd);
 
-    return record && record->stage == STAGE_REFUSED ? 431 : 0;
+    return record && record->stage == STAGE_REFUSED ? record->refusal : 0;
 }
 
 void inbound_tick(int64_t now_ns)
@@ -208,61 +227,47 @@ void inbound_tick(int64_t now_ns)
     }
 }
 
-static bool may_stand_in_head(uint8_t byte)
-{
-    return byte >= ' ' ? byte != 0x7f : byte == '\t' || byte == '\r' || byte == '\n';
-}
-
 /*
- * How many of the bytes belong to the head that goes on, or -EPROTO: lines end in CR LF, and no
- * other control character stands in a head. libwebsockets is more lenient, and would see the end of
- * the head elsewhere.
+ * The head ends here, and nothing more of the connection is read. Returns the bytes that make
+ * libwebsockets answer it.
  */
-static ssize_t head_part(struct record *record, const uint8_t *bytes, size_t size)
+static size_t refuse(struct record *record, enum head_status status, uint8_t *ret_bytes)
 {
-    for (size_t i = 0; i < size; i++) {
-        bool after_cr = record->head_end_bytes % 2 == 1;
-        if (after_cr != (bytes[i] == '\n') || !may_stand_in_head(bytes[i]))
-            return -EPROTO;
-        if (after_cr || bytes[i] == '\r')
-            record->head_end_bytes++;
-        else
-            record->head_end_bytes = 0;
-        if (record->head_end_bytes == HEAD_END_BYTES)
-            return (ssize_t)i + 1;
-    }
-    return (ssize_t)size;
+    bool too_long = status == HEAD_TOO_LONG;
+
+    if (too_long)
+        inbound.config.counters->requests_too_long++;
+    else
+        inbound.config.counters->protocol_errors++;
+    record->stage = STAGE_REFUSED;
+    record->refusal = too_long ? 431 : 400;
+    return head_finish(&record->head, ret_bytes);
 }
 
 /* Nothing is read beyond the end of the head: what follows it is judged as what it is then. */
 static ssize_t read_head(struct record *record, const struct reader *reader, uint8_t *bytes,
                          size_t size)
 {
-    ssize_t got = reader->peek(reader->from, bytes, size - HEAD_END_BYTES);
+    size_t part;
+    ssize_t got = reader->peek(reader->from, bytes, size - HEAD_ENDING_BYTES_MAX);
 
     if (got <= 0)
         return got;
-    got = head_part(record, bytes, (size_t)got);
-    if (got < 0) {
+    if (!waits(record)) /* the next request of a connection that stayed */
+        line_up(record);
+    enum head_status status = head_take(&record->head, bytes, (size_t)got, &part);
+    if (status == HEAD_BROKEN) {
         inbound.config.counters->protocol_errors++;
         hang_up(record);
         return 0;
     }
-    size_t part = (size_t)got;
-    got = reader->read(reader->from, bytes, part);
+    got = part > 0 ? reader->read(reader->from, bytes, part) : 0;
     if (got != (ssize_t)part)
         return got;
-    record->head_bytes += part;
-    if (record->head_end_bytes == HEAD_END_BYTES) {
-        record->head_end_bytes = 0;
-        record->head_bytes = 0;
-        leave_line(record); /* from here on libwebsockets' own time-outs hold */
-    } else if (record->head_bytes > INBOUND_HEAD_BYTES_MAX) {
-        inbound.config.counters->requests_too_long++;
-        record->stage = STAGE_REFUSED;
-        memcpy(bytes + part, head_end, HEAD_END_BYTES);
-        part += HEAD_END_BYTES;
-    }
+    if (status == HEAD_WHOLE)
+        record->head = (struct head){0};
+    else if (status != HEAD_GOES_ON)
+        part += refuse(record, status, bytes + part);
     return (ssize_t)part;
 }
 

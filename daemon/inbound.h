@@ -8,9 +8,10 @@
  *
  *   - A connection that has not asked for anything within INBOUND_PATIENCE_NS is hung up on. When
  *     there are more of them than may be, the one that waits longest makes room, so a flood keeps
- *     nobody out who speaks at once.
+ *     nobody out who speaks at once. It is the same for the next request of one that stays.
  *   - Nothing is read beyond the head of a request before that was answered. A head that is too
- * long is cut, and inbound_refusal says so.
+ *     long, or that libwebsockets would misread (daemon/head.h), is cut, and inbound_refusal says
+ *     what to answer.
  *   - Of a WebSocket only frames pass that may (daemon/frames.h), and not more of them in a second
  *     than INBOUND_BYTES_PER_S and INBOUND_CONTROLS_PER_S.
  *
@@ -27,7 +28,6 @@
 #include "daemon/frames.h"
 
 #define INBOUND_PATIENCE_NS (5 * NS_PER_S)
-#define INBOUND_HEAD_BYTES_MAX 8192u
 #ifdef SIMCAST_ECHO /* daemon/echo.h */
 #define INBOUND_BYTES_PER_S UINT32_MAX
 #define INBOUND_CONTROLS_PER_S UINT32_MAX
@@ -66,8 +66,18 @@ void inbound_is_stream(int fd);
 /* The descriptor is closed, or will be at once. One that is not watched is fine. */
 void inbound_forget(int fd);
 
-/* The status that the request at hand must be refused with (431), or 0. */
+/*
+ * libwebsockets made a request of the head that came: from here on its own time-outs hold. Until
+ * then the connection counts among those that wait, also when its head looked whole; and to its end
+ * when the request must be refused.
+ */
+void inbound_asked(int fd);
+
+/* The status that the request at hand must be refused with (400, 431), or 0. */
 unsigned inbound_refusal(int fd);
+
+/* Counts a request whose headers have a fault that only their reader sees. Returns 400. */
+unsigned inbound_malformed(void);
 
 /* To be called every 50 ms or so: hangs up on those who waited too long. */
 void inbound_tick(int64_t now_ns);

@@ -28,6 +28,7 @@
 #ifdef SIMCAST_ECHO
 #include "daemon/echo.h"
 #endif
+#include "daemon/head.h"
 #include "daemon/inbound.h"
 #include "daemon/ws_request.h"
 #include "proto/viewer.h"
@@ -150,6 +151,8 @@ static int on_upgrade(struct ws *ws, struct lws *wsi, const char *upgrade)
     const struct ws_handler *handler = status == 0 ? handler_at(ws, request.path) : NULL;
     if (status == 0 && !ws_request_speaks_our_version(wsi))
         status = 426;
+    if (status == 0 && !ws_request_offers_one_of(wsi, protocols))
+        status = inbound_malformed();
     if (status == 0)
         status = handler ? handler->may_connect(handler->data, &request.at) : 404;
     if (status == 0)
@@ -252,7 +255,8 @@ static int on_request(struct ws *ws, struct lws *wsi, struct session *session)
     bool head = answer(ws, wsi, &response);
 
     if (!response.streams || head)
-        return ws_request_answer(wsi, &response, head) < 0 || response.status == 431 ||
+        return ws_request_answer(wsi, &response, head) < 0 ||
+                       inbound_refusal(lws_get_socket_fd(wsi)) != 0 ||
                        lws_http_transaction_completed(wsi)
                    ? -1
                    : 0;
@@ -333,8 +337,10 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
     switch (reason) {
     case LWS_CALLBACK_HTTP:
+        inbound_asked(lws_get_socket_fd(wsi));
         return on_request(ws, wsi, session);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        inbound_asked(lws_get_socket_fd(wsi));
         return on_upgrade(ws, wsi, in);
     case LWS_CALLBACK_ESTABLISHED:
         return on_websocket(ws, wsi, session);
@@ -395,7 +401,7 @@ int ws_create(struct loop *loop, const struct ws_handler *handler, const struct 
         .fd_limit_per_thread = raise_descriptor_limit(),
         .max_http_header_pool = HEADER_POOL,
         /* Whatever passes inbound.h fits. */
-        .max_http_header_data = INBOUND_HEAD_BYTES_MAX + 1024,
+        .max_http_header_data = HEAD_BYTES_MAX + 1024,
         .timeout_secs = HANDSHAKE_SECONDS,
         .timeout_secs_ah_idle = HANDSHAKE_SECONDS,
         .user = ws,

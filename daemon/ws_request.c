@@ -17,6 +17,7 @@
 
 #define HEADER_BYTES_MAX 2048u
 #define WS_VERSION "13"
+#define NAME_BYTES_MAX 64u /* of a subprotocol; libwebsockets gives up at longer ones */
 
 static bool header_text(struct lws *wsi, enum lws_token_indexes token, char *text, int text_bytes)
 {
@@ -138,4 +139,47 @@ bool ws_request_speaks_our_version(struct lws *wsi)
 
     return header_text(wsi, WSI_TOKEN_VERSION, version, sizeof(version)) &&
            strcmp(version, WS_VERSION) == 0;
+}
+
+bool ws_request_offers_one_of(struct lws *wsi, const struct lws_protocols *protocols)
+{
+    char list[WS_REQUEST_SUBPROTOCOLS_BYTES_MAX];
+    char *rest = NULL;
+
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) == 0)
+        return true;
+    if (!header_text(wsi, WSI_TOKEN_PROTOCOL, list, sizeof(list)))
+        return false;
+    for (char *name = strtok_r(list, ", \t", &rest); name; name = strtok_r(NULL, ", \t", &rest)) {
+        for (const struct lws_protocols *one = protocols; one->name; one++) {
+            if (strcmp(one->name, name) == 0)
+                return true;
+        }
+        if (strlen(name) >= NAME_BYTES_MAX)
+            return false;
+    }
+    return false;
+}
+
+bool ws_request_misreads(const char *name, size_t name_bytes)
+{
+    bool begins = false;
+
+    for (unsigned i = 0;; i++) {
+        const char *token = (const char *)lws_token_to_string((enum lws_token_indexes)i);
+        if (!token)
+            return begins;
+        size_t token_bytes = strlen(token);
+        if (token_bytes == 0)
+            continue;
+        char last = token[token_bytes - 1];
+        if (token_bytes < name_bytes + 1) {
+            if (last != ':' && strncmp(name, token, token_bytes) == 0)
+                return true; /* it ends without a colon, and so all names that begin with it */
+        } else if (strncmp(token, name, name_bytes) == 0) {
+            if (token[name_bytes] == ':')
+                return false;
+            begins = true;
+        }
+    }
 }
