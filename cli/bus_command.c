@@ -18,10 +18,11 @@ static const struct action {
 };
 
 static const char help[] =
-    "Usage: simcast bus ACTION [OPTION]...\n"
+    "Usage: simcast bus [ACTION] [OPTION]...\n"
     "Looks at the bus that carries commands and telemetry, and talks on it.\n"
     "\n"
-    "  show [PATTERN]...    subjects, their rates and last values, live\n"
+    "  show [PATTERN]...    subjects, their rates and last values, live; this is what\n"
+    "                       simcast bus alone does\n"
     "  sub [PATTERN]...     each message as it comes; --record keeps them in a file\n"
     "  pub SUBJECT PAYLOAD  publishes one message\n"
     "  replay FILE          publishes a recording again, with its timing\n"
@@ -32,9 +33,11 @@ static const char help[] =
 
 int bus_command_main(int argc, char **argv)
 {
-    const char *name = argc > 1 ? argv[1] : "--help";
+    const char *name = argc > 1 ? argv[1] : "";
 
     log_init("simcast", LOG_LEVEL_WARNING); /* that the bus connects is no news to a person */
+    if (argc == 1)
+        return bus_show_main(argc, argv);
     for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
         if (strcmp(name, actions[i].name) == 0)
             return actions[i].run(argc - 1, argv + 1);

@@ -97,6 +97,16 @@ def show_sub_and_pub_talk_over_the_local_bus():
 
 
 @case
+def simcast_bus_alone_shows():
+    with simcastd() as daemon:
+        environment = clean_environment(SIMCAST_BUS_URL=f"ipc://{daemon.directory}")
+        shown = subprocess.run([daemon_cases.build / "cli" / "simcast", "bus"], env=environment, timeout=30,
+                               stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        equal(shown.returncode, 0, shown.stderr)
+        check("SUBJECT" in shown.stdout and "telemetry." in shown.stdout, shown.stdout)
+
+
+@case
 def a_bus_that_nobody_serves_is_said():
     with folder() as directory:
         for url, word in ((f"ipc://{directory}", "start simcastd"), (URL, "NATS server")):
