@@ -103,7 +103,7 @@ def simcast_bus_alone_shows():
         shown = subprocess.run([daemon_cases.build / "cli" / "simcast", "bus"], env=environment, timeout=30,
                                stdin=subprocess.DEVNULL, capture_output=True, text=True)
         equal(shown.returncode, 0, shown.stderr)
-        check("SUBJECT" in shown.stdout and "telemetry." in shown.stdout, shown.stdout)
+        check(shown.stdout.startswith("SUBJECT"), shown.stdout)
 
 
 @case
