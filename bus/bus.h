@@ -42,7 +42,7 @@ enum bus_state {
     BUS_CONNECTED,  /* both lanes */
 };
 
-#define BUS_SUBSCRIPTIONS_MAX 8
+#define BUS_SUBSCRIPTIONS_MAX 12
 #define BUS_SUBJECT_BYTES_MAX 255
 #define BUS_PAYLOAD_BYTES_MAX (1u << 20)
 #define BUS_STOP_PAYLOAD_BYTES_MAX (1u << 16)

@@ -2,6 +2,7 @@
 /* Owns all parts. What cannot be opened is told to the person who started us, with what to do. */
 #include "daemon/parts.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/acks.h"
 #include "daemon/config_paths.h"
 #include "daemon/inbound.h"
 #include "daemon/reception.h"
@@ -67,18 +69,47 @@ static int open_source(struct parts *parts)
     return error;
 }
 
-/* Cuts the comma-separated patterns in `text` apart, in place. */
-static int split_patterns(char *text, const char **patterns, size_t count_max)
+/* Cuts the comma-separated patterns apart. Errors: -E2BIG. */
+static int split_patterns(struct shown *shown)
 {
     char *rest = NULL;
     size_t count = 0;
 
-    for (char *one = strtok_r(text, ", ", &rest); one; one = strtok_r(NULL, ", ", &rest)) {
-        if (count == count_max)
+    for (char *one = strtok_r(shown->text, ", ", &rest); one; one = strtok_r(NULL, ", ", &rest)) {
+        if (count == PARTS_PATTERNS_MAX)
             return -E2BIG;
-        patterns[count++] = one;
+        shown->patterns[count++] = one;
     }
-    return (int)count;
+    return 0;
+}
+
+static bool is_covered(const struct shown *shown, const char *subject)
+{
+    for (size_t i = 0; shown->patterns[i]; i++) {
+        if (bus_subject_matches(shown->patterns[i], subject))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * What clients get, and what simcastd itself lives by, whatever they get. None twice: NATS would
+ * deliver it twice.
+ */
+static void subscribe(const struct shown *shown, struct bus_config *bus)
+{
+    static const char *const own[] = {ACKS_SUBJECT, COMMAND_STATE_SUBJECT, HAL_METRICS_SUBJECT};
+    size_t count = 0;
+
+    static_assert(PARTS_PATTERNS_MAX + 1 + sizeof(own) / sizeof(own[0]) <= BUS_SUBSCRIPTIONS_MAX,
+                  "each has its place");
+    for (; shown->patterns[count]; count++)
+        bus->subscriptions[count] = shown->patterns[count];
+    bus->subscriptions[count++] = COMMAND_SUBJECT_WILDCARD;
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        if (!is_covered(shown, own[i]))
+            bus->subscriptions[count++] = own[i];
+    }
 }
 
 static int open_bus(struct parts *parts)
@@ -86,7 +117,6 @@ static int open_bus(struct parts *parts)
     const struct config *config = parts->config;
     char local_url[CONFIG_TEXT_BYTES + 8];
     char shown[CONFIG_TEXT_BYTES + 8];
-    char patterns[CONFIG_TEXT_BYTES];
     struct bus_config bus = {
         .url = config->bus_url,
         .name = "simcastd",
@@ -98,14 +128,13 @@ static int open_bus(struct parts *parts)
         snprintf(local_url, sizeof(local_url), "ipc://%s", config->ipc_dir);
         bus.url = local_url;
     }
-    memcpy(patterns, config->telemetry_subjects, sizeof(patterns));
-    int count = split_patterns(patterns, bus.subscriptions, BUS_SUBSCRIPTIONS_MAX - 1);
-    if (count < 0) {
-        log_error("telemetry.subjects: expected at most %d patterns, got '%s'",
-                  BUS_SUBSCRIPTIONS_MAX - 1, config->telemetry_subjects);
+    memcpy(parts->shown.text, config->telemetry_subjects, sizeof(parts->shown.text));
+    if (split_patterns(&parts->shown) < 0) {
+        log_error("telemetry.subjects: expected at most %d patterns, got '%s'", PARTS_PATTERNS_MAX,
+                  config->telemetry_subjects);
         return -EINVAL;
     }
-    bus.subscriptions[count] = COMMAND_SUBJECT_WILDCARD;
+    subscribe(&parts->shown, &bus);
     bus_url_show(bus.url, shown, sizeof(shown));
     bus_access_use(&(struct bus_access){
         .login = config->bus_login,
@@ -172,6 +201,7 @@ static int open_relay(struct parts *parts)
         .gate = gate_config_transport,
         .keyframe_coalesce_ns = config->keyframe_coalesce_ms * NS_PER_MS,
         .keyframe_timeout_ns = config->keyframe_timeout_ms * NS_PER_MS,
+        .shown = parts->shown.patterns,
         .telemetry_bytes_max = config->telemetry_bytes_max,
     };
     relay.gate.video_hold_ns = config->gate_hold_ms * NS_PER_MS;

@@ -27,6 +27,14 @@
 #include "daemon/web_files.h"
 #include "daemon/ws.h"
 
+#define PARTS_PATTERNS_MAX 7
+
+/* The telemetry that clients get: telemetry.subjects, cut apart. */
+struct shown {
+    char text[CONFIG_TEXT_BYTES];
+    const char *patterns[PARTS_PATTERNS_MAX + 1]; /* into `text`; NULL-terminated */
+};
+
 /* In the order of their creation, each part needing only those before it. */
 struct parts {
     const struct config *config;
@@ -36,6 +44,7 @@ struct parts {
     struct access access;
     struct listeners listeners;
     struct source *source;
+    struct shown shown;
     struct bus *bus;
     struct fanout *fanout;
     struct ring_producer *gate_ring; /* NULL: it could not be opened */

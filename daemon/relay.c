@@ -417,6 +417,16 @@ static void catch_up(struct relay *relay, const struct bus_message *message, int
                now_ns);
 }
 
+/* Some of what comes is for us alone. */
+static bool is_shown(const struct relay *relay, const char *subject)
+{
+    const char *const *shown = relay->config.shown;
+
+    while (shown && *shown && !bus_subject_matches(*shown, subject))
+        shown++;
+    return !shown || *shown;
+}
+
 static void bus_telemetry(struct relay *relay, const struct bus_message *message, int64_t now_ns)
 {
     if (relay->config.metrics && strcmp(message->subject, ACKS_SUBJECT) == 0) {
@@ -429,6 +439,8 @@ static void bus_telemetry(struct relay *relay, const struct bus_message *message
                                message->payload_bytes, now_ns);
     if (strcmp(message->subject, COMMAND_STATE_SUBJECT) == 0)
         catch_up(relay, message, now_ns);
+    if (!is_shown(relay, message->subject))
+        return;
     if (message->payload_bytes > relay->config.telemetry_bytes_max)
         relay->config.counters->telemetry_too_long++;
     else

@@ -44,6 +44,7 @@ struct relay_config {
     int64_t keyframe_coalesce_ns;
     int64_t keyframe_timeout_ns;
     size_t telemetry_bytes_max;
+    const char *const *shown; /* patterns of what clients get, NULL-terminated; NULL: all */
 };
 
 /* Errors: -ENOMEM. */
