@@ -114,7 +114,8 @@ static void log_summary(const struct rendition *rendition)
     if (counts.encoded + counts.refused + counts.lost == 0)
         return;
     log_info("%s: %" PRIu64 " pictures encoded (%" PRIu64 " keyframes, %" PRIu64 " bytes, %" PRIu64
-             " degraded), %" PRIu64 " over the rate, %" PRIu64 " refused, %" PRIu64 " lost",
+             " coded worse than asked), %" PRIu64 " frames left out to keep to fps, %" PRIu64
+             " refused, %" PRIu64 " lost",
              name, counts.encoded, counts.keyframes, counts.bytes, counts.degraded,
              counts.over_rate, counts.refused, counts.lost);
     if (counts.gpu_lost > 0)

@@ -197,6 +197,7 @@ static int open_watch(struct cameras *cameras)
                   error == -EMFILE ? "raise fs.inotify.max_user_instances" : remedy(error));
         return error;
     }
+    log_info("serving every camera that appears in %s", cameras->stage.dir);
     scan(cameras);
     return 0;
 }

@@ -3,6 +3,7 @@
 #include "encoder/coder.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -32,14 +33,19 @@ void coder_close(struct coder *coder)
     coder->wish = (struct stream_settings){0};
 }
 
+static void leave_gpu(struct coder *coder)
+{
+    for (unsigned i = 0; i < BACKENDS; i++)
+        coder->absent |= backends[i]->takes_cuda ? 1u << i : 0;
+}
+
 void coder_lost(struct coder *coder)
 {
     bool on_gpu = coder->backend && coder->backend->takes_cuda;
 
     if (on_gpu) {
         coder->gpu_losses++;
-        for (unsigned i = 0; i < BACKENDS; i++)
-            coder->absent |= backends[i]->takes_cuda ? 1u << i : 0;
+        leave_gpu(coder);
         log_error("%s: the GPU failed in %s (%s): the processor takes over with the next picture; "
                   "to try the GPU again, restart simcast-encoder",
                   coder->name, coder->backend->name, codec_complaint());
@@ -146,18 +152,32 @@ static struct stream_settings possible(struct coder *coder, const struct stream_
         return settings;
     settings.codec = VIDEO_CODEC_H264;
     if (!coder->hevc_named)
-        log_warning("%s: codec hevc was asked for, but only NVENC could encode it%s: it is h264",
-                    coder->name,
-                    coder->choice == CODER_X264 ? ", and --codec-backend is x264"
-                                                : ", which is not here");
+        log_warning("%s: hevc was asked for, but %s: h264 instead", coder->name,
+                    coder->choice == CODER_X264
+                        ? "only NVENC encodes it, and --codec-backend is x264"
+                        : "no encoder here has it (only NVENC would)");
     coder->hevc_named = true;
     return settings;
+}
+
+/* Without a driver none of the GPU's encoders opens: said once, for all cameras and renditions. */
+static bool is_driver_missing(struct coder *coder)
+{
+    static atomic_flag told = ATOMIC_FLAG_INIT;
+
+    if (cuda_is_there())
+        return false;
+    leave_gpu(coder);
+    if (!atomic_flag_test_and_set(&told))
+        log_info("no NVENC here: this machine has no NVIDIA driver (libcuda.so.1); libx264 and "
+                 "libjpeg encode on the processor");
+    return true;
 }
 
 static int open_best(struct coder *coder, const struct picture *like)
 {
     for (unsigned i = 0; i < BACKENDS; i++) {
-        if (!is_candidate(coder, i, like))
+        if (!is_candidate(coder, i, like) || (backends[i]->takes_cuda && is_driver_missing(coder)))
             continue;
         int rc = try_open(coder, backends[i], like);
         if (rc == 0)

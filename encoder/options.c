@@ -2,7 +2,6 @@
 /* One table says it all; owns nothing. On the main thread before others start. */
 #include "encoder/options.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,18 +12,7 @@
 #define TEXT_BYTES 1024
 #define GONE_NS (10 * NS_PER_S)
 #define SEPARATORS ", "
-
-static bool read_number(const char *value, double low, double high, double *ret_number)
-{
-    char *end;
-
-    errno = 0;
-    double number = strtod(value, &end);
-    if (end == value || *end != '\0' || errno != 0 || !(number >= low && number <= high))
-        return false;
-    *ret_number = number;
-    return true;
-}
+#define PRESET_ALLOWED "ultrafast to veryslow (libx264) or p1 to p7 (NVENC)"
 
 static struct stage_config *stage_of(void *into)
 {
@@ -125,12 +113,7 @@ static bool read_jpeg_threads(void *into, const char *value)
 
 static bool read_bitrate(void *into, const char *value)
 {
-    double mbit;
-
-    if (!read_number(value, 0.05, 200, &mbit))
-        return false;
-    stage_of(into)->settings.bitrate_bps = (uint32_t)(mbit * 1e6 + 0.5);
-    return true;
+    return bitrate_parse(value, &stage_of(into)->settings.bitrate_bps);
 }
 
 static bool read_fps(void *into, const char *value)
@@ -178,7 +161,9 @@ static bool put_rendition(struct stage_config *stage, const struct rendition_spe
         return true;
     }
     if (i == RENDITIONS_MAX - 1) {
-        log_error("a camera has at most %u renditions, the default one included", RENDITIONS_MAX);
+        log_error("a camera has at most %u renditions, the default one included: drop one "
+                  "with NAME=none",
+                  RENDITIONS_MAX);
         return false;
     }
     stage->others[i] = *spec;
@@ -196,7 +181,8 @@ static bool read_rendition(struct stage_config *stage, const char *text)
         return false;
     }
     if (spec.settings.preset[0] != '\0' && !preset_exists(spec.settings.preset)) {
-        log_error("rendition \"%s\": no encoder has a preset \"%s\"", text, spec.settings.preset);
+        log_error("rendition \"%s\": no encoder has a preset \"%s\": give " PRESET_ALLOWED, text,
+                  spec.settings.preset);
         return false;
     }
     return put_rendition(stage, &spec);
@@ -257,10 +243,11 @@ static const struct option_row rows[] = {
     {"rendition", "SIMCAST_RENDITIONS", NULL, "SPEC", read_renditions,
      "NAME=CODEC[,WIDTHxHEIGHT][,quality=N][,bitrate=MBIT][,fps=N][,preset=NAME]",
      "another way of coding each camera, served as CAMERA+NAME.packets:\n"
-     "NAME=CODEC[,WIDTHxHEIGHT][,OPTION...], CODEC h264, jpeg, or none to\n"
-     "have no such rendition; OPTION quality=N, bitrate=MBIT, fps=N,\n"
-     "preset=NAME. The picture is made to fit the size, never enlarged.\n"
-     "May be repeated; the variable has several between blanks\n"
+     "NAME=CODEC[,WIDTHxHEIGHT][,OPTION...], CODEC h264, hevc (on NVENC,\n"
+     "else h264), jpeg, or none to have no such rendition; OPTION\n"
+     "quality=N, bitrate=MBIT, fps=N, preset=NAME. The picture is made to\n"
+     "fit the size, never enlarged. May be repeated; the variable has\n"
+     "several between blanks\n"
      "(jpeg=jpeg and h264=h264, both at full size)"},
     {"codec", "SIMCAST_CODEC", NULL, "NAME", read_codec, "h264, hevc, jpeg or auto",
      "of CAMERA.packets until a viewer asks for another: h264, hevc (on\n"
@@ -273,12 +260,11 @@ static const struct option_row rows[] = {
     {"jpeg-threads", "SIMCAST_JPEG_THREADS", NULL, "N", read_jpeg_threads, "0 to 8",
      "threads that share a picture as JPEG; 0: one for each 750,000\n"
      "pixels, no more than there are cores, and only while cores are idle (0)"},
-    {"bitrate", "SIMCAST_BITRATE", NULL, "MBIT", read_bitrate, "0.05 to 200 (Mbit/s)",
+    {"bitrate", "SIMCAST_BITRATE", NULL, "MBIT", read_bitrate, BITRATE_ALLOWED,
      "of H.264 in Mbit/s, 0.05 to 200 (4)"},
     {"fps", "SIMCAST_FPS", NULL, "N", read_fps, "0 to 240",
      "encode at most N frames per second; 0: all that come (0)"},
-    {"preset", "SIMCAST_PRESET", NULL, "NAME", read_preset,
-     "ultrafast to veryslow (libx264) or p1 to p7 (NVENC)",
+    {"preset", "SIMCAST_PRESET", NULL, "NAME", read_preset, PRESET_ALLOWED,
      "ultrafast to veryslow for libx264, p1 to p7 for NVENC; the encoder\n"
      "that does not know it takes its fastest (ultrafast)"},
     {"intra-refresh", "SIMCAST_INTRA_REFRESH", NULL, NULL, read_intra_refresh, "true or false",

@@ -24,7 +24,7 @@
 #define DEFAULT_LEASES 8
 #define OTHER_LEASES 4
 #define DEFAULT_HISTORY 8
-#define H264_HISTORY 4 /* JPEGs need none: nobody misses what the next one replaces */
+#define VIDEO_HISTORY 4 /* JPEGs need none: nobody misses what the next one replaces */
 
 struct rendition {
     char name[RING_STREAM_BYTES];
@@ -46,7 +46,7 @@ struct rendition {
 
 static int open_ring(struct rendition *rendition, const struct rendition_config *config)
 {
-    bool h264 = config->spec.settings.codec == VIDEO_CODEC_H264;
+    bool video = config->spec.settings.codec != VIDEO_CODEC_JPEG;
     struct ring_producer_config packets = {
         .dir = config->dir,
         .stream = rendition->name,
@@ -54,7 +54,7 @@ static int open_ring(struct rendition *rendition, const struct rendition_config 
         .payload_bytes_max = config->packet_bytes_max,
         .leases_max = rendition->is_default ? DEFAULT_LEASES : OTHER_LEASES,
         .history = rendition->is_default ? DEFAULT_HISTORY
-                   : h264                ? H264_HISTORY
+                   : video               ? VIDEO_HISTORY
                                          : 0,
     };
 
@@ -143,6 +143,7 @@ static bool codec_allowed(const struct rendition *rendition, uint32_t codec)
 static void take_settings(struct rendition *rendition, const struct stream_settings *asked)
 {
     struct stream_settings merged = rendition->settings;
+    char rate[32] = "every frame";
 
     if (stream_settings_merge(&merged, asked) < 0)
         log_warning("%s: settings out of range were asked for and left as they are",
@@ -157,10 +158,11 @@ static void take_settings(struct rendition *rendition, const struct stream_setti
     if (merged.fps != rendition->settings.fps)
         pace_limit(&rendition->pace, merged.fps);
     rendition->settings = merged;
-    log_info("%s: asked for: codec %s, JPEG quality %u, %.1f Mbit/s, preset %s, fps %u (0: as they "
-             "come)",
+    if (merged.fps > 0)
+        snprintf(rate, sizeof(rate), "at most %u fps", merged.fps);
+    log_info("%s: a viewer asks: %s from now on (JPEG quality %u, %.1f Mbit/s, preset %s, %s)",
              rendition->name, video_codec_name(merged.codec), merged.jpeg_quality,
-             merged.bitrate_bps / 1e6, merged.preset, merged.fps);
+             merged.bitrate_bps / 1e6, merged.preset, rate);
 }
 
 bool rendition_follow(struct rendition *rendition)

@@ -3,53 +3,39 @@
 #include "encoder/rendition_spec.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/options.h"
+
 #define SPEC_BYTES 128
 #define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-static bool read_number(const char *text, double low, double high, double *ret_number)
+bool bitrate_parse(const char *text, uint32_t *ret_bps)
 {
     char *end;
-    double number = strtod(text, &end);
+    double mbit = strtod(text, &end);
 
-    if (end == text || *end != '\0' || !(number >= low && number <= high))
+    if (end == text || *end != '\0' || !(mbit >= 0.05 && mbit <= 200))
         return false;
-    *ret_number = number;
-    return true;
-}
-
-static bool read_whole(const char *text, uint32_t low, uint32_t high, uint32_t *ret_number)
-{
-    double number;
-
-    if (!read_number(text, low, high, &number) || number != (double)(uint32_t)number)
-        return false;
-    *ret_number = (uint32_t)number;
+    *ret_bps = (uint32_t)(mbit * 1e6 + 0.5);
     return true;
 }
 
 static bool read_quality(struct stream_settings *settings, const char *value)
 {
-    return read_whole(value, 1, 100, &settings->jpeg_quality);
+    return option_whole(value, 1, 100, &settings->jpeg_quality);
 }
 
 static bool read_fps(struct stream_settings *settings, const char *value)
 {
-    return read_whole(value, 1, 240, &settings->fps);
+    return option_whole(value, 1, 240, &settings->fps);
 }
 
 static bool read_bitrate(struct stream_settings *settings, const char *value)
 {
-    double mbit;
-
-    if (!read_number(value, 0.05, 200, &mbit))
-        return false;
-    settings->bitrate_bps = (uint32_t)(mbit * 1e6 + 0.5);
-    return true;
+    return bitrate_parse(value, &settings->bitrate_bps);
 }
 
 static bool read_preset(struct stream_settings *settings, const char *value)
@@ -65,7 +51,7 @@ static const struct {
     const char *allowed;
 } options[] = {
     {"quality=", read_quality, "1 to 100"},
-    {"bitrate=", read_bitrate, "0.05 to 200 (Mbit/s)"},
+    {"bitrate=", read_bitrate, BITRATE_ALLOWED},
     {"fps=", read_fps, "1 to 240"},
     {"preset=", read_preset, "the name of an encoder's preset"},
 };
@@ -80,9 +66,9 @@ static bool read_size(struct stream_settings *settings, const char *word)
         return false;
     memcpy(width, word, length);
     width[length] = '\0';
-    return read_whole(width, 16, 4096, &settings->width) &&
-           read_whole(word + length + 1, 16, 4096, &settings->height) && settings->width % 2 == 0 &&
-           settings->height % 2 == 0;
+    return option_whole(width, 16, 4096, &settings->width) &&
+           option_whole(word + length + 1, 16, 4096, &settings->height) &&
+           settings->width % 2 == 0 && settings->height % 2 == 0;
 }
 
 static int read_word(struct stream_settings *settings, const char *word, char *reason)
@@ -108,12 +94,13 @@ static int read_word(struct stream_settings *settings, const char *word, char *r
 
 static int read_codec(struct stream_settings *settings, const char *word, char *reason)
 {
-    enum video_codec codec = VIDEO_CODEC_HEVC;
+    enum video_codec codec;
 
     if (strcmp(word, "none") == 0)
         return 0;
-    if (video_codec_parse(word, &codec) < 0 || codec == VIDEO_CODEC_HEVC) {
-        snprintf(reason, RENDITION_REASON_BYTES, "\"%.64s\" is none of h264, jpeg, none", word);
+    if (video_codec_parse(word, &codec) < 0) {
+        snprintf(reason, RENDITION_REASON_BYTES, "\"%.64s\" is none of h264, hevc, jpeg, none",
+                 word);
         return -EINVAL;
     }
     settings->codec = codec;

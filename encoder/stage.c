@@ -26,6 +26,7 @@ struct stage {
     bool wanted; /* any of the renditions */
     atomic_uint *busy;
     enum ring_link link;
+    bool link_told; /* that there is no simulator at the start, or what came after */
     uint64_t epoch; /* of the simulator's run */
     struct refusals lies;
 };
@@ -177,17 +178,18 @@ static void follow_link(struct stage *stage)
 {
     enum ring_link link = ring_consumer_link(stage->frames);
 
-    if (link == stage->link)
+    const char *reason = ring_consumer_link_reason(stage->frames);
+
+    if (link == stage->link && (stage->link_told || reason[0] == '\0'))
         return;
     stage->link = link;
+    stage->link_told = true;
     if (link == RING_ATTACHED)
         log_info("%s: the simulator is here", stage->name);
     else if (link == RING_REFUSED)
-        log_warning("%s: the simulator's ring cannot be used: %s", stage->name,
-                    ring_consumer_link_reason(stage->frames));
+        log_warning("%s: the simulator's ring cannot be used: %s", stage->name, reason);
     else
-        log_info("%s: the simulator is gone, waiting for it: %s", stage->name,
-                 ring_consumer_link_reason(stage->frames));
+        log_info("%s: waiting for the simulator: %s", stage->name, reason);
 }
 
 static void enter_epoch(struct stage *stage, uint64_t epoch)

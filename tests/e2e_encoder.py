@@ -4,6 +4,7 @@
 
   tests/e2e_encoder.py BUILDDIR [WORD]...
 """
+import ctypes
 import os
 import pathlib
 import signal
@@ -178,13 +179,43 @@ def the_first_viewer_does_not_wait():
                   f"{1000 * took:.0f} ms to the first packet of {ring}")
 
 
+def driver_is_here():
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+@case
+def without_a_gpu_one_line_says_so_and_hevc_is_h264():
+    if driver_is_here():
+        print("skip without a GPU one line says so: there is an NVIDIA driver")
+        return
+    with Cameras() as yard:
+        yard.camera("front")
+        encoder = yard.encoder("--codec", "hevc", "--rendition", "best=hevc,160x160")
+        yard.await_rings("front+best")
+        for ring in ("front", "front+h264", "front+best"):
+            yard.watch(ring)
+        said = encoder.log.read_text().splitlines()
+        equal(len([line for line in said if "NVIDIA" in line]), 1, said)
+        for ring in ("front", "front+best"):
+            equal(len([line for line in said if f" {ring}: hevc was asked for" in line]), 1, said)
+            check(any(line.endswith("as h264 with libx264") and f" {ring}: " in line
+                      for line in said), f"{ring} is not H.264: {said}")
+        equal(len([line for line in said if " front+h264: hevc" in line]), 0, said)
+
+
 @case
 def what_cannot_be_served_is_said_with_a_remedy():
     with Cameras() as yard:
-        yard.encoder()
+        waiting = yard.encoder()
         yard.await_rings("front+h264")
+        check(wait_until(lambda: "front: waiting for the simulator: no producer listens at"
+                         in waiting.log.read_text(), 10), "nobody was told of the wait")
         ends(yard.encoder(), 1, "another simcast-encoder serves it")
-        ends(yard.encoder("--rendition", "x=gif"), 78, "\"gif\" is none of h264, jpeg")
+        ends(yard.encoder("--rendition", "x=gif"), 78, "\"gif\" is none of h264, hevc, jpeg")
         ends(yard.encoder("--stream", "a+b"), 78, "--stream a+b is not valid")
         ends(yard.encoder("--stream", "name-of-twenty-letters-x", "--rendition",
                           "twelve-chars=jpeg"), 78, "too long together")

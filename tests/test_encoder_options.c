@@ -112,6 +112,9 @@ START_TEST(renditions_are_added_replaced_and_removed_by_name)
     ck_assert_uint_eq(stage->other_count, 1);
     ck_assert_str_eq(stage->others[0].name, "h264");
     ck_assert_uint_eq(stage->others[0].settings.codec, VIDEO_CODEC_JPEG);
+    ck_assert_int_eq(read_flags("--rendition=small=hevc,640x360", NULL, NULL), OPTION_GO);
+    ck_assert_str_eq(stage->others[2].name, "small");
+    ck_assert_uint_eq(stage->others[2].settings.codec, VIDEO_CODEC_HEVC);
     setenv("SIMCAST_RENDITIONS", "a=jpeg  b=h264,preset=p2 ", 1);
     ck_assert_int_eq(read_flags("--rendition=a=none", NULL, NULL), OPTION_GO);
     ck_assert_uint_eq(stage->other_count, 3);

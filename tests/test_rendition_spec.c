@@ -25,6 +25,9 @@ START_TEST(every_option_is_read)
     ck_assert_uint_eq(spec.settings.bitrate_bps, 1500000);
     ck_assert_str_eq(spec.settings.preset, "veryfast");
     ck_assert_uint_eq(spec.settings.width, 0); /* nothing is left of the one before */
+    ck_assert_int_eq(rendition_spec_parse("best=hevc,bitrate=8", &spec, reason), 0);
+    ck_assert_uint_eq(spec.settings.codec, VIDEO_CODEC_HEVC);
+    ck_assert_uint_eq(spec.settings.bitrate_bps, 8000000);
     ck_assert_int_eq(rendition_spec_parse("jpeg=none", &spec, reason), 0);
     ck_assert_uint_eq(spec.settings.codec, 0);
 }
@@ -40,7 +43,7 @@ static const struct {
     {"a-name-that-is-too-long=jpeg", "name"},
     {"x", "name"},
     {"x=", "h264"},
-    {"x=hevc", "h264"},
+    {"x=vp9", "h264, hevc, jpeg, none"},
     {"x=jpeg,", "WIDTHxHEIGHT"},
     {"x=jpeg,641x360", "WIDTHxHEIGHT"},
     {"x=jpeg,640x8", "WIDTHxHEIGHT"},

@@ -241,6 +241,38 @@ START_TEST(hevc_is_encoded_where_it_is_asked_for)
 }
 END_TEST
 
+/* The codec of the first packet of a rendition that is to be HEVC, the only one that is watched. */
+static uint32_t codec_of_hevc_rendition(void)
+{
+    struct ring_view view;
+
+    world.config.others[0] = (struct rendition_spec){"best", {.codec = VIDEO_CODEC_HEVC}};
+    world.config.other_count = 1;
+    ring_consumer_close(world.viewer);
+    world.viewer = open_viewer_of(STREAM "+best");
+    open_stage();
+    ring_consumer_want(world.viewer, true);
+    TURN_UNTIL(ring_acquire(world.viewer, RING_NEXT, &view) == -EAGAIN &&
+               rendition_wanted(stage_rendition(world.stage, 1)) &&
+               simulator_demand().wanting == 1);
+    return shown_and_decoded(0).codec;
+}
+
+START_TEST(a_rendition_may_be_hevc)
+{
+    ck_assert_uint_eq(codec_of_hevc_rendition(), VIDEO_CODEC_HEVC);
+    assert_describes("hevc_nvenc");
+}
+END_TEST
+
+START_TEST(a_rendition_of_hevc_that_the_gpu_has_not_is_h264)
+{
+    setenv("FAKE_NVENC_CODECS", "h264", 1);
+    ck_assert_uint_eq(codec_of_hevc_rendition(), VIDEO_CODEC_H264);
+    assert_describes("h264_nvenc");
+}
+END_TEST
+
 START_TEST(hevc_that_the_gpu_has_not_is_h264)
 {
     struct stream_settings asked = {.codec = VIDEO_CODEC_HEVC};
@@ -351,6 +383,8 @@ int main(void)
     tcase_add_test(cases, another_simulator_with_a_cuda_ring_begins_anew);
     tcase_add_test(cases, hevc_is_encoded_where_it_is_asked_for);
     tcase_add_test(cases, hevc_that_the_gpu_has_not_is_h264);
+    tcase_add_test(cases, a_rendition_may_be_hevc);
+    tcase_add_test(cases, a_rendition_of_hevc_that_the_gpu_has_not_is_h264);
     tcase_add_loop_test(cases, a_gpu_lost_in_mid_stream_is_replaced_within_a_second, 0,
                         (int)(sizeof(losses) / sizeof(losses[0])));
     tcase_add_test(cases, a_cuda_ring_without_nvenc_is_sent_as_jpeg_where_that_is_allowed);
