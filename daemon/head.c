@@ -79,9 +79,9 @@ enum head_status head_take(struct head *head, const uint8_t *bytes, size_t size,
  */
 size_t head_finish(const struct head *head, uint8_t ret_bytes[HEAD_ENDING_BYTES_MAX])
 {
-    const char *ending = head->place == HEAD_NAME ? "~:\r\n\r\n" : "\r\n\r\n";
-    size_t size = strlen(ending);
+    static const uint8_t ending[HEAD_ENDING_BYTES_MAX] = {'~', ':', '\r', '\n', '\r', '\n'};
+    size_t start = head->place == HEAD_NAME ? 0 : 2;
 
-    memcpy(ret_bytes, ending, size);
-    return size;
+    memcpy(ret_bytes, ending + start, sizeof(ending) - start);
+    return sizeof(ending) - start;
 }

@@ -28,6 +28,7 @@
 #ifdef SIMCAST_ECHO
 #include "daemon/echo.h"
 #endif
+#include "daemon/certificate.h"
 #include "daemon/head.h"
 #include "daemon/inbound.h"
 #include "daemon/ws_request.h"
@@ -429,6 +430,8 @@ int ws_create(struct loop *loop, const struct ws_handler *handler, const struct 
 
 int ws_reload_tls(struct ws *ws, const struct ws_tls *tls)
 {
+    if (!certificate_fits(tls->certificate_path, tls->key_path))
+        return -EINVAL;
     return lws_tls_cert_updated(ws->context, tls->certificate_path, tls->key_path, NULL, 0, NULL,
                                 0) == 0
                ? 0

@@ -35,7 +35,7 @@ HOMES = {
     r"zlib\.h": ["proto/video.c"],
     r"nats/.*": ["bus/bus_nats.c", "bus/nats_access.c", "bus/nats_access.h", "bus/jetstream.c"],
     r"openssl/evp\.h": ["bus/nkey.c"],
-    r"openssl/ssl\.h": ["cli/health_tls.c", "daemon/inbound.c"],
+    r"openssl/ssl\.h": ["cli/health_tls.c", "daemon/certificate.c", "daemon/inbound.c"],
     r"zmq\.h": ["bus/bus_local.c", "hal/endpoint.c", "hal/loop_link.c"],
     r"libav.*": ["encoder/lavc.c", "encoder/nvenc.c", "encoder/x264.c"],
     r"jpeglib\.h": ["encoder/jpeg.c", "cli/still_jpeg.c"],

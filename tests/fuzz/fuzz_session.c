@@ -9,8 +9,8 @@
  * What the server writes must be frames that a server may send, and nothing may follow its close
  * frame; a message is never longer than it may be; and when the client hangs up, all is over.
  *
- * Sources: daemon/ws.c daemon/inbound.c daemon/head.c daemon/frames.c daemon/loop.c daemon/http.c
- * Sources: daemon/http_stream.c daemon/web_files.c daemon/ws_request.c
+ * Sources: daemon/ws.c daemon/certificate.c daemon/inbound.c daemon/head.c daemon/frames.c
+ * Sources: daemon/loop.c daemon/http.c daemon/http_stream.c daemon/web_files.c daemon/ws_request.c
  * Libraries: -lwebsockets -lev -lssl -lcrypto -ldl
  */
 #include <errno.h>
