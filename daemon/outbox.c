@@ -2,6 +2,7 @@
 /* Owns the queues and, through counted references, the messages in them. */
 #include "daemon/outbox.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,18 +136,28 @@ void outbox_fini(struct outbox *outbox)
     outbox->slots = NULL;
 }
 
+/* Where an older one of its subject waits, or NULL. */
+static struct message **find_older(const struct outbox *outbox, const struct message *message)
+{
+    for (size_t i = 0; i < outbox->count && message->state_bytes > 0; i++) {
+        struct message **slot = &outbox->slots[(outbox->first + i) % outbox->capacity];
+        if (same_state(*slot, message))
+            return slot;
+    }
+    return NULL;
+}
+
 enum outbox_push outbox_push(struct outbox *outbox, struct message *message)
 {
     enum outbox_push result = OUTBOX_QUEUED;
+    struct message **older = find_older(outbox, message);
 
+    assert(outbox->capacity > 0); /* of outbox_init */
     message_ref(message);
-    for (size_t i = 0; i < outbox->count && message->state_bytes > 0; i++) {
-        struct message **slot = &outbox->slots[(outbox->first + i) % outbox->capacity];
-        if (same_state(*slot, message)) {
-            message_unref(*slot);
-            *slot = message;
-            return OUTBOX_REPLACED;
-        }
+    if (older) {
+        message_unref(*older);
+        *older = message;
+        return OUTBOX_REPLACED;
     }
     if (outbox->count == outbox->capacity) {
         message_unref(outbox_pop(outbox));

@@ -52,7 +52,7 @@ struct outbox {
     size_t count;
 };
 
-/* Errors: -ENOMEM. */
+/* `capacity`: 1 or more. Errors: -ENOMEM. */
 int outbox_init(struct outbox *outbox, size_t capacity);
 void outbox_fini(struct outbox *outbox);
 
