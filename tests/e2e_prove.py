@@ -25,6 +25,9 @@ def prove(arguments):
 
 
 def report(good, name, result):
+    """What could not be tried on this machine is not `ok`: it stands in lines of its own."""
+    for kind, why in result.get("skipped", {}).items():
+        print(f"skip {kind}: {why}", flush=True)
     print(f"{'ok' if good else 'not ok'} {name}: {json.dumps(result)}", flush=True)
     return good
 

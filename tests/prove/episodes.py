@@ -276,5 +276,7 @@ def prove(build, count, seed, hold_ms=HOLD_MS, jobs=1):
               **{name: sum(part[name] for part in parts)
                  for name in ("stops", "clock_effects", "motion_sent", "motion_delivered")},
               "skipped": skipped, "seconds": round(time.monotonic() - began)}
-    proved = not (total["motion_passed"] or total["stops_lost"] or result["clock_effects"])
-    return proved, result
+    if not quick:
+        print("prove: no stop was timed, so it is not known how long one takes", file=sys.stderr)
+    faults = total["motion_passed"] or total["stops_lost"] or result["clock_effects"]
+    return bool(quick) and not faults, result
