@@ -286,8 +286,11 @@ static void announce(const struct parts *parts)
                  config->ipc_dir);
     }
     if (parts->listeners.remote && !parts->auth)
-        log_warning("everybody who can reach %s may watch and drive: no token_file is set",
-                    config->listen);
+        log_warning("everybody who can reach %s may watch and drive: no token_file is set%s",
+                    config->listen,
+                    config->allowed_hosts[0] == '\0'
+                        ? "; and pages of other sites may drive: set allowed_hosts"
+                        : "");
 }
 
 int server_run(const struct config *config)

@@ -96,6 +96,21 @@ def a_name_that_is_pointed_at_us_is_refused():
         equal(status_of(daemon, headers={"Origin": "http://evil.example:80"}), 403, "origin")
         equal(host_status(daemon, "evil.example", "/stream"), 421, "a stream")
         counted(daemon, "clients_refused", 10)
+    with simcastd("--allowed-hosts", "*") as daemon:
+        equal(host_status(daemon, "evil.example"), 200, "any name")
+
+
+@case
+def who_is_open_to_all_is_told_of_pages_that_may_drive():
+    open_to_all = ("--listen", "0.0.0.0:0", "--insecure")
+    with simcastd(*open_to_all) as daemon:
+        check("may watch and drive" in daemon.log and "set allowed_hosts" in daemon.log, daemon.log)
+        equal(host_status(daemon, "evil.example"), 200, "as it says")
+    with simcastd(*open_to_all, "--allowed-hosts", "robot.example") as daemon:
+        check("may watch and drive" in daemon.log, daemon.log)
+        check("allowed_hosts" not in daemon.log, daemon.log)
+        equal(host_status(daemon, "robot.example"), 200, "the name that is set")
+        equal(host_status(daemon, "evil.example"), 421, "another")
 
 
 # tokens
