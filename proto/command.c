@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one table of actions, and a reader for their data. jansson has its home here: none of its
- * types leave this file.
+ * The one table of actions, and a reader for their data. Owns nothing: what jansson parsed does not
+ * outlive the call that parsed it. On any thread; what a peer sent wrongly ends in -EPROTO.
  */
 #include "proto/command.h"
 
