@@ -175,7 +175,8 @@ void metrics_write(FILE *file, const struct metrics *metrics, const struct metri
     write_gauge(file, "source_attached", "1 while there is a video source.",
                 state->source_attached);
     if (state->last_frame_age_ns >= 0)
-        write_gauge(file, "last_frame_age_seconds", "Age of the newest frame.",
+        write_gauge(file, "last_frame_age_seconds",
+                    "Age of the newest frame of the default stream.",
                     seconds(state->last_frame_age_ns));
     write_gate(file, state->gate_mode);
     write_head(file, "command_ack_seconds", "histogram",
