@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct attachment_terms terms = {.leases = 1};
     struct attachment *attachment;
     const char *why;
-    static uint8_t last; /* kept, so that the reads below are made */
+    static volatile uint8_t last; /* or the reads below would not be made */
 
     /* The magic stays, so that the fuzzer spends its time behind it. */
     memcpy(bytes, &seed, 12);
@@ -45,9 +45,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (uint32_t i = 0; i < attachment->slot_count; i++) {
         const struct ring_slot *slot = attachment_slot(attachment, i);
         last = slot->user[RING_USER_BYTES - 1];
-        if (attachment->payload_bytes_max > 0)
-            last = ((const uint8_t *)attachment_payload(attachment,
-                                                        i))[attachment->payload_bytes_max - 1];
+        size_t payload_bytes = attachment->payload_bytes_max;
+#ifdef PLANTED_BUG /* a size that the header gives and nobody checked */
+        payload_bytes += FILE_BYTES;
+#endif
+        if (payload_bytes > 0)
+            last = ((const uint8_t *)attachment_payload(attachment, i))[payload_bytes - 1];
     }
     attachment_orphan(attachment);
     return 0;

@@ -56,6 +56,10 @@ static void read_both(const struct observation_part *parts, size_t count)
         check(memcmp(&observation, &before, sizeof(before)) == 0);
     }
     if (joint_command_read(parts, count, &command) == OBSERVATION_FINE) {
+#ifdef PLANTED_BUG /* the time is taken as it came */
+        if (command.timestamp_ns % 2 == 1)
+            command.timestamp_ns = -command.timestamp_ns;
+#endif
         check(command.timestamp_ns >= 0 && command.observation_timestamp_ns >= 0);
         for (unsigned i = 0; i < OBSERVATION_JOINTS; i++)
             check(isfinite(command.joint_position_rad[i]));

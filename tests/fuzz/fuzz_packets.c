@@ -41,7 +41,12 @@ static void messages(const uint8_t *data, size_t size)
     uint8_t again[FRAME_INFO_BYTES];
     uint8_t reply[CLOCK_REPLY_BYTES];
 
-    if (telemetry_decode(data, size, &telemetry) == 0)
+    int error = telemetry_decode(data, size, &telemetry);
+#ifdef PLANTED_BUG /* a payload that ends one byte too late */
+    if (error == 0 && telemetry.payload_bytes % 8 == 5)
+        telemetry.payload_bytes++;
+#endif
+    if (error == 0)
         check(telemetry.payload + telemetry.payload_bytes == (const char *)data + size);
     if (frame_info_decode(data, size, &info) == 0) {
         frame_info_encode(&info, again);

@@ -27,6 +27,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&untouched, 0xaa, sizeof(untouched));
     struct viewer_request request = untouched;
     int error = viewer_request_parse((const char *)data, size, &request, &reason);
+#ifdef PLANTED_BUG /* a name that fills its room has no end */
+    if (error == 0 && request.stream[0] != '\0')
+        memset(request.stream, 'x', sizeof(request.stream));
+#endif
     if (error == -ENOMSG) {
         check(memcmp(&request, &untouched, sizeof(request)) == 0);
     } else {
