@@ -255,8 +255,8 @@ const struct config_key config_keys[] = {
      RANGE(0, 20),
      AT(telemetry_per_s),
      .value = "0",
-     .help = "messages of one subject to one client, the newest; events are never held back; 0: no "
-             "limit"},
+     .help = "messages of one subject to one client in a second, the newest; events are never held "
+             "back; 0: no limit"},
 
     {.file = {"gate", "hold_ms"},
      .flag = "gate-hold-ms",
