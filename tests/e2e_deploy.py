@@ -22,6 +22,7 @@ import urllib.request
 import daemon_cases
 from daemon_cases import case, check, equal, run_cases, simcastd, streaming
 from daemon_kit import free_port, wait_until
+from nats import NatsServer
 from ws import Video, WebSocket
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -332,13 +333,15 @@ def dashboard_and_rules_name_metrics_that_exist():
 # containers
 
 
-def compose():
+def compose(name="compose.yaml"):
     try:
         import yaml
     except ImportError:
         print("skip YAML cannot be read; install the package python3-yaml", flush=True)
         return None
-    return yaml.safe_load((CONTAINERS / "compose.yaml").read_text())
+    text = (CONTAINERS / name).read_text()
+    equal(re.findall(r"[ \"](\.\.?/[^ :\"]*)", text), [], f"{name}: read from where STACK.yml is")
+    return yaml.safe_load(text.replace("${SIMCAST_CONTAINERS-.}", "."))
 
 
 @case
@@ -370,6 +373,39 @@ def the_compose_file_locks_its_services_in():
     equal(ours["simcastd"]["networks"], ["edge", "backplane"], "networks")
     equal(ours["simcastd"]["ports"], ["8080:8080"], "ports")
     equal(file["volumes"]["sdr_ipc"]["driver_opts"]["type"], "tmpfs", "volume")
+
+
+def in_the_docs(word):
+    """The one block of shell in docs/deployment.md that holds this word."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs/deployment.md").read_text(), re.M | re.S)
+    (found,) = [block for block in blocks if word in block]
+    return found
+
+
+@case
+def compose_nats_gives_simcastd_a_login_that_nats_takes():
+    file = compose("compose.nats.yaml")
+    if file is None:
+        return
+    nats, ours = file["services"]["nats"], file["services"]["simcastd"]
+    secret = file["secrets"]["simcast_bus_login"]["file"]
+    equal(ours, {"environment": {"SIMCAST_BUS_LOGIN": "/run/secrets/simcast_bus_login"},
+                 "secrets": ["simcast_bus_login"]}, "simcastd")
+    config, inside, _ = nats["volumes"][0].split(":")
+    equal(nats["command"], ["-c", inside], "the file that NATS reads")
+    with scratch() as directory:
+        subprocess.run(["bash", "-ec", in_the_docs(">nats.env")], cwd=directory, check=True,
+                       env={**os.environ, "SIMCAST_IPC_UID": str(os.getuid()),
+                            "SIMCAST_IPC_GID": str(os.getgid())})
+        made = directory / "containers"
+        equal(stat.S_IMODE((made / secret).stat().st_mode), 0o600, "mode of the login")
+        passwords = dict(line.split("=") for line in
+                         (made / nats["env_file"][0]).read_text().splitlines())
+        port = free_port()
+        with NatsServer(port, config=CONTAINERS / config, environment=passwords), \
+                simcastd("--bus", f"nats://127.0.0.1:{port}", "--bus-login", made / secret) as daemon:
+            check(daemon.wait_health(lambda health: health["bus"] == "connected"), daemon.log)
+            check("does not let" not in daemon.log, daemon.log)
 
 
 @case
