@@ -75,8 +75,8 @@ void reload(struct parts *parts)
     bool certificate = reload_certificate(parts);
 
     if (settings && tokens && certificate)
-        log_info(
-            "reloaded all that can be while running: tokens, certificate, names, limits, log_level");
+        log_info("reloaded all that can be while running: tokens, certificate, names, limits, "
+                 "log_level");
     else
         log_warning("reloaded in part, see above; correct it and send SIGHUP again");
 }
