@@ -7,11 +7,12 @@
  * simulator that goes away is waited for.
  *
  *     stage_open(&config, &stage);
- *     for (;;) {
+ *     for (bool more = true;; more = stage_step(stage)) {
  *         unsigned count = stage_poll_fds(stage, fds);
- *         poll(fds, count, -1);
- *         while (stage_step(stage)) ...
+ *         poll(fds, count, more ? 0 : -1);
  *     }
+ *
+ * One step at a time: behind a simulator that never pauses there is always one more.
  *
  * Thread: one per stage; nothing blocks but the encoder itself.
  */
