@@ -50,13 +50,14 @@ static const char *remedy(int error)
     case -EADDRINUSE:
         return "another simcast-encoder serves it: stop that one or choose another --stream";
     case -ENOSPC:
+    case -ENOMEM:
         return "memory is full: choose a smaller --packet-bytes-max or fewer --rendition";
     case -EACCES:
         return "give this user write access to the directory or choose another --ipc-dir";
     case -ENAMETOOLONG:
         return "the name of the camera and of a --rendition are too long together, or --ipc-dir is";
     default:
-        return "check that the directory exists and is writable, and that memory is free";
+        return "check that the directory exists and is writable";
     }
 }
 

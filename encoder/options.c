@@ -210,7 +210,7 @@ static bool read_packet_bytes(void *into, const char *value)
 {
     uint32_t bytes;
 
-    if (!option_whole(value, STAGE_PACKET_BYTES_MIN, UINT32_C(1) << 30, &bytes))
+    if (!option_whole(value, STAGE_PACKET_BYTES_MIN, STAGE_PACKET_BYTES_MAX, &bytes))
         return false;
     stage_of(into)->packet_bytes_max = bytes;
     return true;
@@ -275,8 +275,9 @@ static const struct option_row rows[] = {
      "flow, more for sharper keyframes; 0: 4 with libx264, 1 with NVENC and\n"
      "with --intra-refresh (0)"},
     {"packet-bytes-max", "SIMCAST_PACKET_BYTES_MAX", NULL, "N", read_packet_bytes,
-     "4096 to 1073741824 (bytes)",
-     "size of a packet slot; a larger picture is coded worse (2097152)"},
+     "4096 to 67108864 (bytes)",
+     "size of a packet slot, 4096 to 67108864; a larger picture is coded\n"
+     "worse. A camera holds 34 slots unless --rendition says otherwise (2097152)"},
     {"no-crc", "SIMCAST_NO_CRC", NULL, NULL, read_no_crc, "true or false",
      "leave the packets' CRC-32 at 0"},
     {"log-level", "SIMCAST_LOG_LEVEL", NULL, "NAME", read_log_level,

@@ -106,6 +106,7 @@ static void tell_simulator(struct stage *stage)
 int stage_open(const struct stage_config *config, struct stage **ret_stage)
 {
     if (config->packet_bytes_max < STAGE_PACKET_BYTES_MIN ||
+        config->packet_bytes_max > STAGE_PACKET_BYTES_MAX ||
         config->other_count > RENDITIONS_MAX - 1)
         return -EINVAL;
     struct stage *stage = calloc(1, sizeof(*stage));

@@ -29,6 +29,8 @@
 
 #define STAGE_POLL_FDS_MAX (1 + RENDITIONS_MAX)
 #define STAGE_PACKET_BYTES_MIN 4096
+/* Three JPEGs of 4096x2160 at quality 100, black and white noise: none that was tried is larger. */
+#define STAGE_PACKET_BYTES_MAX (UINT32_C(64) << 20)
 
 struct stage;
 
@@ -47,7 +49,7 @@ struct stage_config {
     bool intra_refresh;    /* these two as in struct codec_config */
     unsigned vbv_pictures;
     bool crc;                /* fill in the packets' CRC-32 */
-    size_t packet_bytes_max; /* size of a packet slot, at least STAGE_PACKET_BYTES_MIN */
+    size_t packet_bytes_max; /* size of a packet slot, STAGE_PACKET_BYTES_MIN to _MAX */
     atomic_uint *busy;       /* counts the cameras that are watched now; NULL: this is the only
                                 one. While there are several, each picture has one thread */
 };

@@ -125,6 +125,13 @@ START_TEST(renditions_are_added_replaced_and_removed_by_name)
 }
 END_TEST
 
+START_TEST(a_packet_slot_may_have_64_mib)
+{
+    ck_assert_int_eq(read_flags("--packet-bytes-max=67108864", NULL, NULL), OPTION_GO);
+    ck_assert_uint_eq(stage->packet_bytes_max, 64 * 1024 * 1024);
+}
+END_TEST
+
 static const char *const wrong[] = {
     "--codec=vp9",
     "--codec-backend=vaapi",
@@ -142,6 +149,7 @@ static const char *const wrong[] = {
     "--ipc-dir=",
     "--fps",
     "--packet-bytes-max=4095",
+    "--packet-bytes-max=67108865",
     "--rendition=x",
     "--packet-bytes-max=1e99",
     "--log-level=loud",
@@ -177,6 +185,7 @@ int main(void)
     tcase_add_test(cases, auto_falls_back_to_jpeg_and_h264_does_not);
     tcase_add_test(cases, streams_add_up_and_flags_replace_the_variable);
     tcase_add_test(cases, renditions_are_added_replaced_and_removed_by_name);
+    tcase_add_test(cases, a_packet_slot_may_have_64_mib);
     tcase_add_loop_test(cases, a_wrong_flag_is_refused, 0, sizeof(wrong) / sizeof(wrong[0]));
     tcase_add_test(cases, a_wrong_variable_is_refused);
     suite_add_tcase(suite, cases);
