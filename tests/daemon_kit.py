@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """simcastd as a child process, and a simulator's legacy frame slot to feed it."""
+import collections
 import json
 import mmap
 import pathlib
@@ -28,14 +29,18 @@ def wait_until(condition, seconds=5):
     return answer
 
 
+handed_out = collections.deque(maxlen=20)  # ports that are perhaps not in use yet
+
+
 def free_port():
     """A port from 43200 to 43299 that nobody uses now; another run may be going on beside us."""
-    ports = list(range(43200, 43300))
+    ports = [port for port in range(43200, 43300) if port not in handed_out]
     random.shuffle(ports)
     for port in ports:
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
+                handed_out.append(port)
                 return port
             except OSError:
                 continue

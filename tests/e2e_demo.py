@@ -3,7 +3,7 @@
 """The demo from the outside: e2e_demo.py BUILD_DIR [PART OF A CASE'S NAME].
 
 Every process of a case carries a mark in its environment and makes its directory below one of
-ours, so what is left behind is found whatever its name. Uses TCP ports 43400 to 43409.
+ours, so what is left behind is found whatever its name.
 """
 import contextlib
 import json
@@ -19,8 +19,9 @@ import uuid
 
 import ws
 from case_kit import Skip, cases_in, command_line, run_part
+from daemon_kit import free_port
 
-PORT = 43400
+PORT = free_port()
 PATTERN_FPS_MIN = 25
 ROBOT_FPS_MIN = 15  # half of the nominal: a software renderer beside whatever else runs here
 BACK_SECONDS = 2.3  # 2 s after the restart, which comes 0.3 s after the death
@@ -217,11 +218,12 @@ def case_nobody_watches_nothing_is_rendered(build):
 
 
 def case_a_taken_port_is_named(build):
-    with socket.create_server(("127.0.0.1", PORT + 1)):
-        with Demo(build, port=PORT + 1) as demo:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        with Demo(build, port=port) as demo:
             code, out, err = demo.finish(5)
             assert (code, out) == (1, ""), f"exit code {code}: {out}{err}"
-            assert err.count("\n") == 1 and f"port {PORT + 1} is taken" in err, err
+            assert err.count("\n") == 1 and f"port {port} is taken" in err, err
             assert "--port" in err, err
             demo.assert_nothing_left()
 

@@ -1,9 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""simcast-hal from the outside: e2e_hal.py BUILD_DIR [PART OF A CASE'S NAME].
-
-Uses TCP ports 43420 to 43429.
-"""
+"""simcast-hal from the outside: e2e_hal.py BUILD_DIR [PART OF A CASE'S NAME]."""
 import contextlib
 import json
 import os
@@ -17,7 +14,7 @@ import threading
 import time
 
 from case_kit import Skip, command_line, run_part
-from daemon_kit import Daemon, wait_until
+from daemon_kit import Daemon, free_port, wait_until
 from nats import NatsServer
 from program_kit import Yard
 
@@ -30,10 +27,10 @@ except ImportError:
     zmq = None
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-DEMO_PORT = 43420
-NATS_PORT = 43421
-OBSERVATIONS = "tcp://127.0.0.1:43422"
-COMMANDS = "tcp://127.0.0.1:43423"
+DEMO_PORT = free_port()
+NATS_PORT = free_port()
+OBSERVATIONS = f"tcp://127.0.0.1:{free_port()}"
+COMMANDS = f"tcp://127.0.0.1:{free_port()}"
 WIDTH, HEIGHT = 128, 96
 THEIR_JOINTS = 18
 CAP_IPC_LOCK, CAP_SYS_NICE = 14, 23  # capabilities(7)
