@@ -15,7 +15,6 @@
 
 #define PATH_BYTES 4096
 #define TEXT_BYTES 64
-#define WEB_DIR BENCH_SOURCE_DIR "/../web"
 #define END_MS 5000
 #define START_MS 10000
 #define SETTLE_NS (NS_PER_S / 2) /* until all know that the viewer left, and sleep */
@@ -100,10 +99,12 @@ static int start_daemon(struct glass_rig *rig, const struct glass_setup *setup)
 {
     char path[PATH_BYTES];
     char listen[TEXT_BYTES];
+    static const char web[] = BENCH_SOURCE_DIR "/../web";
     const char *const argv[] = {
-        path,       "--ipc-dir", setup->dir,       "--stream", GLASS_STREAM,
-        "--listen", listen,      "--video-source", "ring",     "--log-level",
-        "error",    "--web-dir", WEB_DIR,          NULL,
+        path,         "--ipc-dir",   setup->dir, "--stream",
+        GLASS_STREAM, "--listen",    listen,     "--video-source",
+        "ring",       "--log-level", "error",    "--web-dir",
+        web,          NULL,
     };
 
     rig->port = glass_port();

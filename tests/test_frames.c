@@ -77,11 +77,11 @@ START_TEST(good_frames_pass_as_they_are)
     size += frame(in + size, 0x80, 149);
     size += frame(in + size, 0x82, MESSAGE_BYTES_MAX);
     /* A character across fragments, and then binary that would be no text. */
-    memcpy(in + size,
-           "\x01\x82\0\0\0\0x\xe2\x00\x81\0\0\0\0\x82\x80\x81\1\1\1\1\xad"
-           "\x82\x81\0\0\0\0\xff",
-           29);
-    size += 29;
+    static const uint8_t across[] = {0x01, 0x82, 0,    0,    0,    0,    'x',  0xe2, 0x00, 0x81,
+                                     0,    0,    0,    0,    0x82, 0x80, 0x81, 1,    1,    1,
+                                     1,    0xad, 0x82, 0x81, 0,    0,    0,    0,    0xff};
+    memcpy(in + size, across, sizeof(across));
+    size += sizeof(across);
     take(in, size);
     ck_assert(!frames.ended);
     ck_assert_uint_eq(out_bytes, size);
