@@ -80,7 +80,7 @@ function verdict(result) {
 
 /** Bars on a logarithmic scale; the dark line is where the yardstick stands. */
 function ratioBars(results) {
-  const low = Math.log10(Math.min(0.001, ...results.map((result) => result.value)));
+  const low = Math.log10(Math.min(0.002, ...results.map((result) => result.value)) / 2);
   const high = Math.log10(Math.max(2, ...results.map((result) => result.value)));
   const place = (value) => `${(100 * (Math.log10(value) - low)) / (high - low)}%`;
   const bars = element('div', { className: 'bars' });
