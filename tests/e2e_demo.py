@@ -212,7 +212,8 @@ def case_nobody_watches_nothing_is_rendered(build):
     with Demo(build, "--pattern") as demo:
         lines = [demo.process.stdout.readline() for _ in range(4)]
         demo.process.send_signal(signal.SIGTERM)
-        assert demo.finish(10)[0] == 0
+        code, _, err = demo.finish(10)
+        assert code == 0, f"exit code {code}: {lines} {err}"
     assert lines[0].startswith(f"simcast is at http://localhost:{PORT}"), lines
     assert "nobody watches, so nothing is rendered" in lines[-1], lines
 
